@@ -1,28 +1,28 @@
 // command.h — what a dmlx command is, and the exit statuses they share.
 //
-// To add a command: write cmd_NAME.c with one command_t, declare it below, list it in main.c's table.
-// `dmlx help` and the shell completion read the table, so there is no other place.
+// To add a command: write cmd_NAME.c with one command_t, declare it below, list it in main.c's
+// table. `dmlx help` and the shell completion read the table, so there is no other place.
 #ifndef RUNNER_COMMAND_H
 #define RUNNER_COMMAND_H
 
 // What a shell sees; the man page and the README list the same six.
 enum {
     STATUS_DONE = 0,
-    STATUS_RUN_FAILED = 1,  // a run, a check of a data set or a comparison failed
-    STATUS_USAGE = 2,       // the command line is off
-    STATUS_BAD_SPEC = 3,    // the experiment file is off; nothing was started
-    STATUS_CLUSTER = 4,     // a host, limit or launcher cannot do what was asked
+    STATUS_RUN_FAILED = 1, // a run, a check of a data set or a comparison failed
+    STATUS_USAGE = 2,      // the command line is off
+    STATUS_BAD_SPEC = 3,   // the experiment file is off; nothing was started
+    STATUS_CLUSTER = 4,    // a host, limit or launcher cannot do what was asked
     STATUS_INTERRUPTED = 130
 };
 
 struct option_table;
 
 typedef struct command {
-    const char *name;      // as typed: "run"
-    const char *summary;   // a line of `dmlx help`
-    const char *usage;     // what follows "dmlx run ": "[OPTION…] CFG…"
-    const char *example;   // one line that works as it stands
-    int (*run)(int argc, char **argv);  // argv[0] is the command's name; returns an exit status
+    const char *name;                  // as typed: "run"
+    const char *summary;               // a line of `dmlx help`
+    const char *usage;                 // what follows "dmlx run ": "[OPTION…] CFG…"
+    const char *example;               // one line that works as it stands
+    int (*run)(int argc, char **argv); // argv[0] is the command's name; returns an exit status
 } command_t;
 
 extern const command_t command_run;

@@ -151,7 +151,7 @@ options_parse(const command_t *command, const option_t *table, int argc, char **
     int n_rows = build_getopt(table, long_options, short_options);
 
     opterr = 0;
-    optind = 0;  // GNU: start afresh, since main may have parsed before
+    optind = 0; // GNU: start afresh, since main may have parsed before
     for (;;) {
         int at = optind ? optind : 1;
         int code = getopt_long(argc, argv, short_options, long_options, NULL);

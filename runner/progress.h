@@ -1,0 +1,64 @@
+// progress.h — how far a matrix is, on standard error.
+//
+// On a terminal one live line, drawn at most four times a second:
+//
+//     cell 3/27 n3-c6 r1  round 12/20  loss 1.3920  31,200 samples/s  4m 10s left
+//
+// Elsewhere the same as a plain line a minute, so that a log stays short. Colour only on a terminal
+// and never when NO_COLOR is set. The time left is that of the whole matrix: what is still to be
+// trained over the rate seen so far, which starts out as the caller's estimate.
+#ifndef RUNNER_PROGRESS_H
+#define RUNNER_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+typedef struct progress {
+    FILE *out;
+    bool is_live;        // a terminal: the line is redrawn in place
+    bool is_drawn;       // the live line stands on the screen now
+    double drawn_s;      // when a line was last written
+    int n_cells;         // of the matrix, repeats counted
+    int cell_index;      // of the cell that runs, from 1
+    char cell[160];      // its id and repeat
+    double total_work;   // of all cells: expected seconds; only ratios matter once a cell is done
+    double done_work;    // of those that are finished, in this run of dmlx or before
+    double cell_work;    // of the one that runs
+    double cell_share;   // of it that is finished, 0 to 1
+    double own_work;     // done by this run of dmlx, the basis of the rate
+    double own_s;        // the seconds it took
+    double cell_began_s; // monotonic
+    int round, rounds;
+    double loss, samples_per_s;
+} progress_t;
+
+// `total_work` and the works below are expected durations in seconds.
+void progress_start(progress_t *progress, FILE *out, int n_cells, double total_work);
+
+// A cell that was found done: it counts, but tells nothing about the rate.
+void progress_skip(progress_t *progress, double work);
+
+void progress_cell(progress_t *progress, int index, const char *cell, double work);
+void progress_round(progress_t *progress, int round, int rounds, double loss, double samples_per_s);
+void progress_cell_end(progress_t *progress);
+
+// Draws the line if it is time to; call it while waiting.
+void progress_tick(progress_t *progress);
+
+// A line that stays, above the live one.
+void progress_note(progress_t *progress, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// Takes the live line off the screen.
+void progress_end(progress_t *progress);
+
+// Seconds until the matrix is done, as far as can be told; NAN before anything is known.
+double progress_left_s(const progress_t *progress);
+
+// "45 s", "4m 10s", "2h 05m", into `text` of at least 16 bytes; returns it.
+char *progress_duration(double seconds, char text[16]);
+
+// "31,200", into `text` of at least 24 bytes; returns it.
+char *progress_thousands(double number, char text[24]);
+
+#endif
