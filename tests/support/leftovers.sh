@@ -1,0 +1,37 @@
+# leftovers.sh, to be sourced: finds what a test left running. A test exports a mark of its own before it starts
+# anything (DMLX_CASE_MARK=…); every program below it inherits the mark, whatever its parent or session became.
+# The test's own shell does not count: a process's environment is shown as it was when its program started.
+
+# Prints "PID name" of each living process that was started with the mark.
+marked_processes() {
+    local environment pid name
+    grep -lzs "^DMLX_CASE_MARK=$1\$" /proc/[0-9]*/environ | while read -r environment; do
+        pid=${environment#/proc/} pid=${pid%/environ}
+        # One that ended in between has no name any more; a zombie is only waiting for its parent to look.
+        grep -qs '^State:.Z' "/proc/$pid/status" || { name=$(cat "/proc/$pid/comm" 2>/dev/null) && echo "$pid $name"; }
+    done
+}
+
+# Waits until no marked process lives, at most SECONDS. Prints those that stayed and returns 1 if any did.
+marked_gone_within() {
+    local end=$((SECONDS + $2)) left
+    while left=$(marked_processes "$1") && [ -n "$left" ]; do
+        if [ "$SECONDS" -ge "$end" ]; then
+            echo "$left"
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
+kill_marked() {
+    local pid rest
+    marked_processes "$1" | while read -r pid rest; do
+        kill -KILL "$pid" 2>/dev/null
+    done
+}
+
+# Prints the control groups whose name holds TEXT (a run's id, say), in either version of the hierarchy.
+cgroups_named() {
+    find /sys/fs/cgroup -mindepth 1 -type d -name "*$1*" 2>/dev/null
+}
