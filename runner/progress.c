@@ -14,7 +14,7 @@ static const double plain_interval_s = 60;
 char *
 progress_duration(double seconds, char text[16])
 {
-    long whole = (long)ceil(seconds);
+    long whole = (long)ceil(fmin(fmax(seconds, 0), 1e9));
     if (whole < 60)
         snprintf(text, 16, "%ld s", whole);
     else if (whole < 3600)

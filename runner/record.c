@@ -1,0 +1,509 @@
+#include "runner/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plots/csv.h"
+#include "plots/draft.h"
+#include "runner/memory.h"
+
+typedef struct done_run {
+    char *cell;
+    int repeat;
+} done_run_t;
+
+struct record {
+    char *folder;
+    int lock_fd; // locked while the record is open
+    int runs_fd, rounds_fd;
+    size_t n_axes;
+    done_run_t *done;
+    int n_done, n_done_room;
+};
+
+static int fail(record_error_t *error, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int
+fail(record_error_t *error, int status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->text, sizeof error->text, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+// Words a refusal of the file system, with what to do about it.
+static int
+fail_io(record_error_t *error, const char *path, const char *verb)
+{
+    int reason = errno;
+    const char *hint = "";
+    if (reason == ENOSPC || reason == EDQUOT)
+        hint = "; what stood is whole: make space, then run the same command again";
+    else if (reason == EROFS || reason == EACCES || reason == EPERM)
+        hint = "; choose a folder that can be written with -o DIR";
+    return fail(error, RECORD_IO, "cannot %s '%s': %s%s", verb, path, strerror(reason), hint);
+}
+
+result_report_t
+result_unknown(void)
+{
+    return (result_report_t){
+        .t_s = NAN,
+        .work_s = NAN,
+        .accuracy = NAN,
+        .loss = NAN,
+        .train_loss = NAN,
+        .samples = -1,
+        .sent_bytes = -1,
+        .received_bytes = -1,
+        .cores_granted = NAN,
+        .cores_limit = NAN,
+        .throttled_s = NAN,
+        .startup_s = NAN,
+        .evaluation_s = NAN,
+    };
+}
+
+void
+record_attempt_id(char text[48])
+{
+    static unsigned counter;
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    char stamp[24];
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%S", &utc);
+    snprintf(text, 48, "%s-%ld-%u", stamp, (long)getpid(), ++counter);
+}
+
+void
+record_time(char text[32])
+{
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+const char *
+record_folder(const record_t *record)
+{
+    return record->folder;
+}
+
+int
+record_n_done(const record_t *record)
+{
+    return record->n_done;
+}
+
+bool
+record_is_done(const record_t *record, const char *cell, int repeat)
+{
+    for (int i = 0; i < record->n_done; i++)
+        if (record->done[i].repeat == repeat && strcmp(record->done[i].cell, cell) == 0)
+            return true;
+    return false;
+}
+
+static void
+remember_done(record_t *record, const char *cell, int repeat)
+{
+    if (record_is_done(record, cell, repeat))
+        return;
+    if (record->n_done == record->n_done_room) {
+        record->n_done_room = record->n_done_room ? 2 * record->n_done_room : 64;
+        record->done =
+            memory_resize(record->done, (size_t)record->n_done_room * sizeof *record->done);
+    }
+    record->done[record->n_done++] = (done_run_t){memory_text(cell), repeat};
+}
+
+static int
+make_folders(const char *path, record_error_t *error)
+{
+    plots_error_t reason = {{0}};
+    if (draft_folder(path, &reason) != PLOTS_OK)
+        return fail(error, RECORD_IO, "%s", reason.text);
+    return RECORD_OK;
+}
+
+int
+record_file(const record_t *record, const char *name, const void *bytes, size_t n_bytes,
+            record_error_t *error)
+{
+    plots_error_t reason = {{0}};
+    char *path = memory_format("%s/%s", record->folder, name);
+    draft_t draft = {0};
+    draft_add_bytes(&draft, bytes, n_bytes);
+    int status = draft_write(&draft, path, &reason);
+    draft_clear(&draft);
+    free(path);
+    return status == PLOTS_OK ? RECORD_OK : fail(error, RECORD_IO, "%s", reason.text);
+}
+
+char *
+record_run_folder(record_t *record, const char *cell, int repeat, record_error_t *error)
+{
+    char *path = memory_format("%s/runs/%s-r%d", record->folder, cell, repeat);
+    if (make_folders(path, error) == RECORD_OK)
+        return path;
+    free(path);
+    return NULL;
+}
+
+// Writes one line at the end of the file, whole or not at all.
+static int
+append_line(int fd, const char *path, const draft_t *line, record_error_t *error)
+{
+    off_t before = lseek(fd, 0, SEEK_END);
+    if (before < 0)
+        return fail_io(error, path, "append to");
+    size_t written = 0;
+    while (written < line->length) {
+        ssize_t n = write(fd, line->text + written, line->length - written);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break;
+        written += (size_t)n;
+    }
+    if (written == line->length && fsync(fd) == 0)
+        return RECORD_OK;
+    int status = fail_io(error, path, "append to");
+    if (ftruncate(fd, before) != 0)
+        return fail(error, RECORD_IO,
+                    "cannot append to '%s', nor take off the part of a line again", path);
+    return status;
+}
+
+// A crash may have left a part of a line behind the last line end. Rows hold no line ends of their
+// own.
+static int
+take_off_cut_line(int fd, const char *path, record_error_t *error)
+{
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t keep = end;
+    char last = '\n';
+    while (keep > 0) {
+        if (pread(fd, &last, 1, keep - 1) != 1)
+            return fail_io(error, path, "read");
+        if (last == '\n')
+            break;
+        keep--;
+    }
+    if (keep < end && ftruncate(fd, keep) != 0)
+        return fail_io(error, path, "repair");
+    return RECORD_OK;
+}
+
+// Opens a table, giving it its header when it is new. Returns the descriptor or a status.
+static int
+open_table(const char *path, const draft_t *header, record_error_t *error)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return fail_io(error, path, "open");
+    int status = take_off_cut_line(fd, path, error);
+    if (status == RECORD_OK && lseek(fd, 0, SEEK_END) == 0)
+        status = append_line(fd, path, header, error);
+    if (status == RECORD_OK)
+        return fd;
+    close(fd);
+    return status;
+}
+
+static const char runs_head[] = "cell,nodes,cores";
+static const char runs_tail[] =
+    ",repeat,attempt,status,data,t_s,work_s,overhead_s,accuracy,loss,train_loss,samples,"
+    "samples_per_s,sent_bytes,received_bytes,cores_asked,cores_granted,cores_limit,throttled_s,"
+    "startup_s,evaluation_s,model_sha256,seed,started,launcher,core_speed,enforced,note\n";
+static const char rounds_header[] =
+    "cell,repeat,attempt,round,rank,compute_s,wait_s,send_s,aggregate_s,round_s,samples,loss,"
+    "sent_bytes,cpu_s,throttled_s,rss_bytes,temperature_c,clock_mhz\n";
+
+static int
+open_tables(record_t *record, const record_identity_t *identity, record_error_t *error)
+{
+    draft_t header = {0};
+    draft_add(&header, "%s", runs_head);
+    for (; identity->axes && identity->axes[record->n_axes]; record->n_axes++) {
+        draft_add(&header, ",");
+        csv_add_text(&header, identity->axes[record->n_axes]);
+    }
+    draft_add(&header, "%s", runs_tail);
+    char *path = memory_format("%s/runs.csv", record->folder);
+    record->runs_fd = open_table(path, &header, error);
+    free(path);
+    draft_clear(&header);
+    if (record->runs_fd < 0)
+        return record->runs_fd;
+
+    draft_add(&header, "%s", rounds_header);
+    path = memory_format("%s/rounds.csv", record->folder);
+    record->rounds_fd = open_table(path, &header, error);
+    free(path);
+    draft_clear(&header);
+    return record->rounds_fd < 0 ? record->rounds_fd : RECORD_OK;
+}
+
+// Reads which cells and repeats are finished. A later row for the same one replaces an earlier.
+static int
+read_done(record_t *record, record_error_t *error)
+{
+    char *path = memory_format("%s/runs.csv", record->folder);
+    csv_t *csv = NULL;
+    plots_error_t reason = {{0}};
+    int status = RECORD_OK;
+    if (csv_read(path, &csv, &reason) != PLOTS_OK) {
+        status = fail(error, RECORD_DAMAGED, "%s; mend it or choose another folder with -o DIR",
+                      reason.text);
+    } else {
+        int cell = csv_column(csv, "cell"), repeat = csv_column(csv, "repeat");
+        int state = csv_column(csv, "status");
+        for (size_t row = 0; row < csv_rows(csv); row++)
+            if (strcmp(csv_text(csv, row, state), "done") == 0)
+                remember_done(record, csv_text(csv, row, cell), (int)csv_number(csv, row, repeat));
+    }
+    csv_free(&csv);
+    free(path);
+    return status;
+}
+
+static int
+take_lock(record_t *record, record_error_t *error)
+{
+    char *path = memory_format("%s/.lock", record->folder);
+    record->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int status = RECORD_OK;
+    if (record->lock_fd < 0) {
+        status = fail_io(error, path, "open");
+    } else if (flock(record->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        char holder[24] = "";
+        ssize_t n = pread(record->lock_fd, holder, sizeof holder - 1, 0);
+        holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
+        status =
+            fail(error, RECORD_BUSY,
+                 "another dmlx (process %s) writes '%s'; wait for it, or choose another folder "
+                 "with -o DIR",
+                 holder, record->folder);
+    } else if (ftruncate(record->lock_fd, 0) != 0 ||
+               dprintf(record->lock_fd, "%ld\n", (long)getpid()) < 0) {
+        status = fail_io(error, path, "write");
+    }
+    free(path);
+    return status;
+}
+
+// The experiment that the folder was made for: its text, with the hash in the file beside it.
+static int
+check_identity(record_t *record, const record_identity_t *identity, record_error_t *error)
+{
+    plots_error_t reason = {{0}};
+    char *path = memory_format("%s/experiment.cfg", record->folder);
+    char *hash_path = memory_format("%s/experiment.sha256", record->folder);
+    draft_t there = {0}, hash = {0};
+    int status = RECORD_OK;
+    if (access(hash_path, F_OK) != 0) {
+        status =
+            record_file(record, "experiment.cfg", identity->text, strlen(identity->text), error);
+        if (status == RECORD_OK)
+            status = record_file(record, "experiment.sha256", identity->hash,
+                                 strlen(identity->hash), error);
+    } else if (draft_read(&hash, hash_path, &reason) != PLOTS_OK ||
+               draft_read(&there, path, &reason) != PLOTS_OK) {
+        status = fail(error, RECORD_IO, "%s", reason.text);
+    } else if (strcmp(hash.text ? hash.text : "", identity->hash) != 0) {
+        char *differences = identity->differences && there.text
+                                ? identity->differences(there.text, identity->text)
+                                : NULL;
+        status =
+            fail(error, RECORD_OTHER,
+                 "'%s' holds results of another experiment; choose another folder with -o DIR, "
+                 "or move it away%s%s",
+                 record->folder, differences ? "\n" : "", differences ? differences : "");
+        free(differences);
+    }
+    draft_clear(&there);
+    draft_clear(&hash);
+    free(path);
+    free(hash_path);
+    return status;
+}
+
+int
+record_open(record_t **out, const char *folder, const record_identity_t *identity,
+            record_error_t *error)
+{
+    record_t *record = memory_new(sizeof *record);
+    record->folder = memory_text(folder);
+    record->lock_fd = record->runs_fd = record->rounds_fd = -1;
+    int status = make_folders(folder, error);
+    if (status == RECORD_OK)
+        status = take_lock(record, error);
+    if (status == RECORD_OK)
+        status = check_identity(record, identity, error);
+    if (status == RECORD_OK)
+        status = open_tables(record, identity, error);
+    if (status == RECORD_OK)
+        status = read_done(record, error);
+    if (status == RECORD_OK)
+        *out = record;
+    else
+        record_close(&record);
+    return status;
+}
+
+void
+record_close(record_t **record_p)
+{
+    record_t *record = *record_p;
+    if (!record)
+        return;
+    if (record->runs_fd >= 0)
+        close(record->runs_fd);
+    if (record->rounds_fd >= 0)
+        close(record->rounds_fd);
+    if (record->lock_fd >= 0)
+        close(record->lock_fd);
+    for (int i = 0; i < record->n_done; i++)
+        free(record->done[i].cell);
+    free(record->done);
+    free(record->folder);
+    free(record);
+    *record_p = NULL;
+}
+
+// The next field, as text without line ends; the comma before it is the caller's business no more.
+static void
+add_text(draft_t *line, const char *text)
+{
+    char *flat = memory_text(text);
+    for (char *at = flat; *at; at++)
+        if (*at == '\n' || *at == '\r')
+            *at = ' ';
+    if (line->length)
+        draft_add(line, ",");
+    csv_add_text(line, flat);
+    free(flat);
+}
+
+static void
+add_number(draft_t *line, double number)
+{
+    draft_add(line, ",");
+    csv_add_number(line, number);
+}
+
+static void
+add_count(draft_t *line, int64_t count)
+{
+    if (count < 0)
+        draft_add(line, ",");
+    else
+        draft_add(line, ",%" PRId64, count);
+}
+
+int
+record_round(record_t *record, const char *cell, int repeat, const char *attempt,
+             const round_report_t *round, record_error_t *error)
+{
+    draft_t lines = {0};
+    for (int i = 0; i < round->n_workers; i++) {
+        const worker_row_t *worker = &round->workers[i];
+        draft_t line = {0};
+        add_text(&line, cell);
+        add_count(&line, repeat);
+        add_text(&line, attempt);
+        add_count(&line, round->round);
+        add_count(&line, worker->rank);
+        add_number(&line, worker->compute_s);
+        add_number(&line, worker->wait_s);
+        add_number(&line, worker->send_s);
+        add_number(&line, round->aggregate_s);
+        add_number(&line, round->round_s);
+        add_count(&line, worker->samples);
+        add_number(&line, worker->loss);
+        add_count(&line, worker->sent_bytes);
+        add_number(&line, worker->cpu_s);
+        add_number(&line, worker->throttled_s);
+        add_count(&line, worker->rss_bytes);
+        add_number(&line, worker->temperature_c);
+        add_number(&line, worker->clock_mhz);
+        draft_add(&line, "\n");
+        draft_add_bytes(&lines, line.text, line.length);
+        draft_clear(&line);
+    }
+    int status = RECORD_OK;
+    if (lines.length)
+        status = append_line(record->rounds_fd, "rounds.csv", &lines, error);
+    draft_clear(&lines);
+    return status;
+}
+
+static void
+run_line(const record_t *record, const run_row_t *row, draft_t *line)
+{
+    const result_report_t *result = &row->result;
+    add_text(line, row->cell);
+    add_count(line, row->nodes);
+    add_number(line, row->cores);
+    for (size_t i = 0; i < record->n_axes; i++)
+        add_text(line, row->values[i]);
+    add_count(line, row->repeat);
+    add_text(line, row->attempt);
+    add_text(line, row->is_done ? "done" : "failed");
+    add_text(line, result->data);
+    add_number(line, result->t_s);
+    add_number(line, result->work_s);
+    add_number(line, result->t_s - result->work_s);
+    add_number(line, result->accuracy);
+    add_number(line, result->loss);
+    add_number(line, result->train_loss);
+    add_count(line, result->samples);
+    add_number(line, result->samples < 0 ? NAN : (double)result->samples / result->t_s);
+    add_count(line, result->sent_bytes);
+    add_count(line, result->received_bytes);
+    add_number(line, row->cores_asked);
+    add_number(line, result->cores_granted);
+    add_number(line, result->cores_limit);
+    add_number(line, result->throttled_s);
+    add_number(line, result->startup_s);
+    add_number(line, result->evaluation_s);
+    add_text(line, result->model_sha256);
+    add_count(line, row->seed);
+    add_text(line, row->started);
+    add_text(line, row->launcher);
+    add_number(line, row->core_speed);
+    add_text(line, row->is_enforced ? "yes" : "no");
+    add_text(line, row->note);
+    draft_add(line, "\n");
+}
+
+int
+record_run(record_t *record, const run_row_t *row, record_error_t *error)
+{
+    // The rounds of a run that counts must be on disk before the row that makes them count.
+    if (fsync(record->rounds_fd) != 0)
+        return fail_io(error, "rounds.csv", "write");
+    draft_t line = {0};
+    run_line(record, row, &line);
+    int status = append_line(record->runs_fd, "runs.csv", &line, error);
+    draft_clear(&line);
+    if (status == RECORD_OK && row->is_done)
+        remember_done(record, row->cell, row->repeat);
+    return status;
+}

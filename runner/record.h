@@ -1,0 +1,97 @@
+// record.h — a results folder as `dmlx run` fills it. DESIGN.md calls the columns.
+//
+// Invariants: a row appears whole or not at all (one append of one line, synced; a line that a
+// crash or a full disk cut short is taken off again); one dmlx at a time writes a folder (a lock
+// that the kernel lets go of when its holder dies); results of another experiment file are never
+// mixed nor overwritten.
+//
+//     record_open → for each cell and repeat: record_is_done? else record_rounds…, record_run →
+//     record_close
+#ifndef RUNNER_RECORD_H
+#define RUNNER_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "runner/report.h"
+
+typedef enum {
+    RECORD_OK = 0,
+    RECORD_IO = -1,     // the file system refused; what stood is whole
+    RECORD_BUSY = -2,   // another dmlx writes this folder
+    RECORD_OTHER = -3,  // results of another experiment lie there
+    RECORD_DAMAGED = -4 // a file of the folder cannot be understood
+} record_status_t;
+
+typedef struct record_error {
+    char text[2048]; // lower case, no full stop, what to do behind a semicolon
+} record_error_t;
+
+typedef struct record record_t;
+
+// What a folder is opened for.
+typedef struct record_identity {
+    const char *hash; // of the experiment: only results with the same one are gone on with
+    const char *text; // the experiment in full, kept as experiment.cfg
+    const char *const
+        *axes; // setting paths of the further axes, columns of runs.csv, NULL at the end
+    // Says how two experiments' texts differ, a line each; the caller of it frees. NULL: not said.
+    char *(*differences)(const char *text_there, const char *text_here);
+} record_identity_t;
+
+// One row of runs.csv. Numbers that are not known are NAN or -1 and stay empty.
+typedef struct run_row {
+    const char *cell;
+    int nodes;
+    double cores;              // of the whole cluster
+    const char *const *values; // of the further axes, in the order of the identity
+    int repeat;                // from 1
+    const char *attempt;
+    bool is_done;
+    const char *launcher;
+    double core_speed;
+    bool is_enforced;
+    double cores_asked; // real cores' worth over the cluster
+    long long seed;
+    const char *started;    // ISO 8601, UTC
+    const char *note;       // why it failed, or what was odd; line ends become spaces
+    result_report_t result; // with all fields unknown when the run failed
+} run_row_t;
+
+// Opens or makes the folder. RECORD_OTHER: error lists what differs; RECORD_BUSY names the holder's
+// process id.
+int record_open(record_t **record, const char *folder, const record_identity_t *identity,
+                record_error_t *error);
+void record_close(record_t **record);
+
+const char *record_folder(const record_t *record);
+
+// Whether a finished row stands for this cell and repeat.
+bool record_is_done(const record_t *record, const char *cell, int repeat);
+int record_n_done(const record_t *record);
+
+// The folder of one cell and repeat, runs/CELL-rN/, made if it is not there; the caller frees it.
+// NULL with `error` set.
+char *record_run_folder(record_t *record, const char *cell, int repeat, record_error_t *error);
+
+// Appends one round's rows to rounds.csv. They count once the run's own row stands.
+int record_round(record_t *record, const char *cell, int repeat, const char *attempt,
+                 const round_report_t *round, record_error_t *error);
+
+// Appends the run's row, after everything else of the run is on disk.
+int record_run(record_t *record, const run_row_t *row, record_error_t *error);
+
+// Writes a whole file of the folder aside and renames it into place.
+int record_file(const record_t *record, const char *name, const void *bytes, size_t n_bytes,
+                record_error_t *error);
+
+// A result with every number unknown.
+result_report_t result_unknown(void);
+
+// A new id for an attempt: time, process and a counter, such as 20260131T120102-4711-3.
+void record_attempt_id(char text[48]);
+
+// Now in UTC as ISO 8601 with seconds.
+void record_time(char text[32]);
+
+#endif
