@@ -1,7 +1,7 @@
 /* draft.h - a text that grows in memory and is then written to its file in one go.
  *
- * Every file of plots/ is made this way: written aside, fsynced and renamed, so that a reader sees the old one or the new
- * one, and a full disk leaves the old one standing.
+ * Every file of plots/ is made this way: written aside, fsynced and renamed, so that a reader sees
+ * the old one or the new one, and a full disk leaves the old one standing.
  *
  *     draft_t draft = {0};
  *     draft_add(&draft, "nodes,t_s\n");

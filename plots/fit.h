@@ -1,8 +1,9 @@
-/* fit.h - scaling models: one table of them, each fitted, judged and used for prediction in the same way.
+/* fit.h - scaling models: one table of them, each fitted, judged and used for prediction in the
+ * same way.
  *
- * A model says how a time depends on a size x (nodes or cores). fit_model gives parameters with 95 % intervals, R² and a
- * prediction with its band at any x. To add a model, add a row to the table in fit.c: its name, its parameters, its
- * basis functions. */
+ * A model says how a time depends on a size x (nodes or cores). fit_model gives parameters with 95
+ * % intervals, R² and a prediction with its band at any x. To add a model, add a row to the table
+ * in fit.c: its name, its parameters, its basis functions. */
 #ifndef PLOTS_FIT_H
 #define PLOTS_FIT_H
 
@@ -23,10 +24,12 @@ typedef struct {
 
 typedef struct fit fit_t;
 
-// The models' names in the order of the table, NULL at its end: "linear", "exponential", "amdahl", …
+// The models' names in the order of the table, NULL at its end: "linear", "exponential", "amdahl",
+// …
 const char *fit_model_name(size_t index);
 
-// Fits one model. Always gives a fit: where the points do not suffice, fit_note says why and fit_is_good is false.
+// Fits one model. Always gives a fit: where the points do not suffice, fit_note says why and
+// fit_is_good is false.
 fit_t *fit_model(const char *model, const fit_point_t *points, size_t n);
 void fit_free(fit_t **fit);
 

@@ -1,4 +1,5 @@
-/* memory.h - the one place where plots/ asks for memory; it aborts when there is none, for nothing sensible follows. */
+/* memory.h - the one place where plots/ asks for memory; it aborts when there is none, for nothing
+ * sensible follows. */
 #ifndef PLOTS_MEMORY_H
 #define PLOTS_MEMORY_H
 

@@ -1,8 +1,9 @@
 /* results.h - results folders as dmlx run leaves them, read whole.
  *
- * A results folder holds manifest.json, runs.csv, and perhaps rounds.csv, expect.csv and samples.csv. What is loaded is what
- * counts: a later row for the same cell and repeat has replaced the earlier one, and a row of rounds.csv belongs to the
- * run of its cell, repeat and attempt or is left out, so that an orphan of an earlier attempt is never counted.
+ * A results folder holds manifest.json, runs.csv, and perhaps rounds.csv, expect.csv and
+ * samples.csv. What is loaded is what counts: a later row for the same cell and repeat has replaced
+ * the earlier one, and a row of rounds.csv belongs to the run of its cell, repeat and attempt or is
+ * left out, so that an orphan of an earlier attempt is never counted.
  *
  *     const char *folders[] = {"results"};
  *     results_t *results = NULL;
@@ -40,9 +41,9 @@ typedef struct {
 typedef struct {
     char *cell; // e.g. "n3-c6"
     double nodes;
-    double cores;  // of the whole cluster
-    char **values; // [n_axes] of the set: the further axes, as written
-    int repeat;    // from 1
+    double cores;   // of the whole cluster
+    char **values;  // [n_axes] of the set: the further axes, as written
+    int repeat;     // from 1
     size_t mean_of; // runs behind this row: 1, or what column mean_of says of a published mean
     char *attempt;
     char *status; // "done", "failed"
@@ -93,10 +94,10 @@ typedef struct {
     char *title; // for people; the name where the manifest has none
     char *data;  // of all runs; "cifar10 and synthetic" where they are mixed
     char *launcher;
-    char *manifest; // manifest.json as it stands, for the report; "" where there is none
+    char *manifest;    // manifest.json as it stands, for the report; "" where there is none
     bool is_published; // numbers of a publication: means without repeats
     bool is_emulated;
-    double core_speed; // of an emulated core, as a share of a real one; NAN where not known
+    double core_speed;    // of an emulated core, as a share of a real one; NAN where not known
     results_axis_t *axes; // the further axes, beyond nodes and cores
     size_t n_axes;
     results_run_t *runs; // done and failed, in order of nodes, cores, further axes, repeat
@@ -113,18 +114,21 @@ typedef struct {
     char *root; // the folder asked for: the set's own, or the parent of several
     results_set_t *sets;
     size_t n_sets;
-    char *notes; // one line each for what was found odd (a cut line, rows without a run); "" for nothing
+    char *notes; // one line each for what was found odd (a cut line, rows without a run); "" for
+                 // nothing
 } results_t;
 
-// Loads every result set in `folders`: a folder with a runs.csv is one; any other is searched for them, four levels deep,
-// in the order of their names. PLOTS_IO: a folder is missing or unreadable. PLOTS_INVALID: a file that cannot be
-// understood. PLOTS_EMPTY: no result set, or none with a finished run. `*results` stays NULL then.
+// Loads every result set in `folders`: a folder with a runs.csv is one; any other is searched for
+// them, four levels deep, in the order of their names. PLOTS_IO: a folder is missing or unreadable.
+// PLOTS_INVALID: a file that cannot be understood. PLOTS_EMPTY: no result set, or none with a
+// finished run. `*results` stays NULL then.
 int results_load(const char *const *folders, size_t n_folders, results_t **results,
                  plots_error_t *error);
 void results_free(results_t **results);
 
-// A short sentence that names what was measured on: "emulated: 3 nodes × 2 cores at 0.30 of a core, local launcher, cifar10",
-// "published means", "ssh launcher, cifar10". The caller frees it. Every figure carries it.
+// A short sentence that names what was measured on: "emulated: 3 nodes × 2 cores at 0.30 of a core,
+// local launcher, cifar10", "published means", "ssh launcher, cifar10". The caller frees it. Every
+// figure carries it.
 char *results_setting(const results_set_t *set);
 
 #endif

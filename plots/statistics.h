@@ -1,7 +1,7 @@
 /* statistics.h - means with intervals, ratios, and the tests that compare them.
  *
- * Intervals are at 95 % and two-sided, from Student's t. Fewer than two values have no interval: its ends are NAN and
- * every table leaves them blank, never zero. */
+ * Intervals are at 95 % and two-sided, from Student's t. Fewer than two values have no interval:
+ * its ends are NAN and every table leaves them blank, never zero. */
 #ifndef PLOTS_STATISTICS_H
 #define PLOTS_STATISTICS_H
 
@@ -20,12 +20,13 @@ typedef struct {
 estimate_t statistics_estimate(const double *values, size_t n);
 // A value without any spread: published numbers, the base row's speedup.
 estimate_t statistics_exact(double value, size_t n);
-// Half the interval's width, NAN where there is none. For intervals that are symmetric about the mean.
+// Half the interval's width, NAN where there is none. For intervals that are symmetric about the
+// mean.
 double statistics_margin(estimate_t estimate);
 // The quantile of Student's t at probability p.
 double statistics_t_quantile(double p, double degrees);
-// a/b of independent means: the delta method on the logarithms, degrees of freedom after Welch and Satterthwaite.
-// The interval is not symmetric; sd is that of the ratio itself.
+// a/b of independent means: the delta method on the logarithms, degrees of freedom after Welch and
+// Satterthwaite. The interval is not symmetric; sd is that of the ratio itself.
 estimate_t statistics_ratio(estimate_t a, estimate_t b);
 
 typedef struct {

@@ -1,7 +1,9 @@
-/* summary.h - the cells of a result set, each with its mean values and their intervals: what tables and figures show.
+/* summary.h - the cells of a result set, each with its mean values and their intervals: what tables
+ * and figures show.
  *
- * Shares and speedup are those of the means, as in the paper (W% = ΔW/ΔT), so W% + O% = 1 holds in every row. The base of the speedup is,
- * among the cells that differ only in nodes and cores, the one with the fewest nodes and then the fewest cores. */
+ * Shares and speedup are those of the means, as in the paper (W% = ΔW/ΔT), so W% + O% = 1 holds in
+ * every row. The base of the speedup is, among the cells that differ only in nodes and cores, the
+ * one with the fewest nodes and then the fewest cores. */
 #ifndef PLOTS_SUMMARY_H
 #define PLOTS_SUMMARY_H
 
@@ -13,27 +15,29 @@ typedef struct {
     const char *cell;
     double nodes;
     double cores;
-    char *const *values;  // [n_axes], borrowed from the set
-    size_t n;             // finished repeats
-    size_t n_failed;      // repeats whose last attempt failed
-    size_t base;          // index of the cell its speedup is against
+    char *const *values; // [n_axes], borrowed from the set
+    size_t n;            // finished repeats
+    size_t n_failed;     // repeats whose last attempt failed
+    size_t base;         // index of the cell its speedup is against
     estimate_t quantities[N_QUANTITIES];
     estimate_t loss, startup_s, evaluation_s, samples_per_s, cores_granted;
     double cores_asked;
-    char *outliers; // repeats that Grubbs' test flags by T, "2 7"; "" for none. They are counted all the same.
+    char *outliers; // repeats that Grubbs' test flags by T, "2 7"; "" for none. They are counted
+                    // all the same.
 } summary_cell_t;
 
 typedef struct {
     const results_set_t *set; // borrowed: it must outlive the summary
-    summary_cell_t *cells;    // in the order of the set's runs; cells without a finished repeat are kept, with n = 0
+    summary_cell_t *cells;    // in the order of the set's runs; cells without a finished repeat are
+                              // kept, with n = 0
     size_t n_cells;
 } summary_t;
 
 summary_t *summary_new(const results_set_t *set);
 void summary_free(summary_t **summary);
 
-// The reference values that belong to a cell, NAN where there are none; tolerances likewise. Shares, overhead and speedup
-// that are not given follow from t_s and work_s where these are.
+// The reference values that belong to a cell, NAN where there are none; tolerances likewise.
+// Shares, overhead and speedup that are not given follow from t_s and work_s where these are.
 typedef struct {
     double values[N_QUANTITIES];
     double tolerances[N_QUANTITIES];
@@ -41,7 +45,8 @@ typedef struct {
 } reference_t;
 reference_t summary_reference(const summary_t *summary, size_t cell);
 
-// The cell for people, as the paper names it: "3:6", with further axes "3:6 batch 32". The caller frees it.
+// The cell for people, as the paper names it: "3:6", with further axes "3:6 batch 32". The caller
+// frees it.
 char *summary_label(const summary_t *summary, size_t cell);
 
 // Everything, a row a cell, with units in the names.

@@ -1,7 +1,7 @@
 /* table.h - the paper's tables, as text for a terminal, Markdown, LaTeX, CSV and JSON.
  *
- * One row a cell: N:C, T, W, W%, O%, S, accuracy, each mean with its 95 % interval; beneath it the reference's values where
- * expect.csv has them, judged where a tolerance is given. */
+ * One row a cell: N:C, T, W, W%, O%, S, accuracy, each mean with its 95 % interval; beneath it the
+ * reference's values where expect.csv has them, judged where a tolerance is given. */
 #ifndef PLOTS_TABLE_H
 #define PLOTS_TABLE_H
 
@@ -27,7 +27,8 @@ table_format_t table_format_parse(const char *name);
 // One table a result set.
 void table_draft(const summary_t *summary, table_format_t format, draft_t *draft);
 // The tables of all sets on a stream that the caller opened.
-int table_print(FILE *stream, const results_t *results, table_format_t format, plots_error_t *error);
+int table_print(FILE *stream, const results_t *results, table_format_t format,
+                plots_error_t *error);
 // FOLDER/tables/NAME.txt, .md, .tex, .csv and .json for every result set.
 int tables_write(const results_t *results, const char *folder, plots_error_t *error);
 
