@@ -1,0 +1,25 @@
+/* engine/threads.h - a pool of threads for work that is cut into fixed pieces.
+ *
+ * The cut is the caller's and must not depend on the number of threads; then neither do the
+ * results, whoever takes which piece. A thread takes the next piece when it has done one, so a
+ * helper that is preempted, throttled or still asleep holds up nothing but the piece it is in; if
+ * no helper comes, the caller does everything itself. Waiting is a brief spin and then sleep: under
+ * a CPU quota a spinning thread burns what the working one needs. */
+#ifndef ENGINE_THREADS_H
+#define ENGINE_THREADS_H
+
+typedef struct threads threads_t;
+
+/* PIECE counts from 0; THREAD is in [0, threads_count) and held by one piece at a time: a scratch
+ * buffer's index. */
+typedef void threads_work_t(void *arg, int piece, int thread);
+
+/* N_THREADS >= 1, the caller's included. */
+threads_t *threads_new(int n_threads);
+void threads_free(threads_t **threads);
+int threads_count(const threads_t *threads);
+
+/* Runs work(arg, 0 … n_pieces-1) and returns when all are done. One caller at a time. */
+void threads_run(threads_t *threads, int n_pieces, threads_work_t *work, void *arg);
+
+#endif
