@@ -1,0 +1,187 @@
+#include "runner/trainee.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/clock.h"
+#include "runner/signals.h"
+
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+int
+trainee_open_data(const experiment_t *experiment, const char *folder, dataset_t **data,
+                  fault_t *fault)
+{
+    const image_t *image = &experiment->train.image;
+    image_shape_t shape = {(int)image->channels, (int)image->height, (int)image->width};
+    engine_error_t error = {{0}};
+    if (dataset_open(data, folder, shape, (int)image->classes, &error) != 0) {
+        fault_set(fault, "%s", error.text);
+        return -1;
+    }
+    if (experiment->train.samples > 0)
+        dataset_limit(*data, DATASET_TRAIN, (size_t)experiment->train.samples);
+    if (experiment->train.test_samples > 0)
+        dataset_limit(*data, DATASET_TEST, (size_t)experiment->train.test_samples);
+    return 0;
+}
+
+// Samples that the longest of the nodes' streams has.
+static size_t
+longest_stream(const experiment_t *experiment, int nodes, size_t n_samples)
+{
+    return (n_samples + (size_t)nodes - 1) / (size_t)nodes * (size_t)experiment->train.epochs;
+}
+
+int
+trainee_rounds(const experiment_t *experiment, int nodes, size_t n_samples)
+{
+    if (experiment->train.local_steps == 0)
+        return (int)experiment->train.rounds;
+    size_t round_samples = (size_t)(experiment->train.local_steps * experiment->train.batch);
+    return (int)((longest_stream(experiment, nodes, n_samples) + round_samples - 1) /
+                 round_samples);
+}
+
+static int
+open_network(trainee_t *trainee, const experiment_t *experiment, int threads, engine_error_t *error)
+{
+    int status = network_new(&trainee->network, &experiment->train.network,
+                             (int)experiment->train.batch, threads, error);
+    if (status == 0)
+        network_initialize(trainee->network, (uint64_t)experiment->train.seed);
+    return status;
+}
+
+static int
+open_trainer(trainee_t *trainee, const experiment_t *experiment, int nodes, int rank,
+             engine_error_t *error)
+{
+    const train_t *train = &experiment->train;
+    sampler_spec_t order = {.samples = dataset_length(trainee->data, DATASET_TRAIN),
+                            .nodes = nodes,
+                            .rank = rank,
+                            .epochs = (int)train->epochs,
+                            .partition = (partition_t)train->partition,
+                            .seed = (uint64_t)train->seed};
+    trainee->sampler = sampler_new(&order);
+    trainer_settings_t settings = {.batch = (int)train->batch,
+                                   .learning_rate = experiment_learning_rate(experiment, nodes),
+                                   .momentum = train->momentum,
+                                   .weight_decay = train->weight_decay,
+                                   .seed = (uint64_t)train->seed + (uint64_t)rank};
+    return trainer_new(&trainee->trainer, trainee->network, trainee->data, trainee->sampler,
+                       &settings, error);
+}
+
+int
+trainee_open(trainee_t *trainee, const experiment_t *experiment, const char *data_folder, int nodes,
+             int rank, int threads, fault_t *fault)
+{
+    *trainee = (trainee_t){0};
+    if (trainee_open_data(experiment, data_folder, &trainee->data, fault) != 0)
+        return -1;
+    engine_error_t error = {{0}};
+    int status = open_network(trainee, experiment, threads, &error);
+    if (status == 0)
+        status = open_trainer(trainee, experiment, nodes, rank, &error);
+    if (status != 0) {
+        fault_set(fault, "%s", error.text);
+        trainee_close(trainee);
+        return -1;
+    }
+    trainee->rounds =
+        trainee_rounds(experiment, nodes, dataset_length(trainee->data, DATASET_TRAIN));
+    if (experiment->train.local_steps > 0)
+        trainee->round_samples = (size_t)(experiment->train.local_steps * experiment->train.batch);
+    if (limits_current("", &trainee->limit, NULL) != 0)
+        trainee->limit = (limits_group_t){0};
+    trainee_look(trainee);
+    return 0;
+}
+
+void
+trainee_close(trainee_t *trainee)
+{
+    trainer_free(&trainee->trainer);
+    sampler_free(&trainee->sampler);
+    network_free(&trainee->network);
+    dataset_close(&trainee->data);
+}
+
+void
+trainee_look(trainee_t *trainee)
+{
+    host_sample_read("", &trainee->host);
+}
+
+// The positions of a round (from 0) in this node's stream.
+static void
+round_range(const trainee_t *trainee, int round, size_t *first, size_t *end)
+{
+    if (trainee->round_samples == 0) {
+        sampler_range(trainee->sampler, round, trainee->rounds, first, end);
+        return;
+    }
+    size_t length = sampler_length(trainee->sampler);
+    *first = smaller((size_t)round * trainee->round_samples, length);
+    *end = smaller(*first + trainee->round_samples, length);
+}
+
+static int
+stop_when_asked(const trainer_progress_t *progress, void *arg)
+{
+    (void)progress;
+    (void)arg;
+    return signals_stop();
+}
+
+int
+trainee_round(trainee_t *trainee, int round, double wait_s, worker_row_t *row, fault_t *fault)
+{
+    size_t first = 0, end = 0;
+    round_range(trainee, round, &first, &end);
+    limits_usage_t before, after;
+    host_process_t process;
+    trainer_progress_t progress = {0};
+    engine_error_t error = {{0}};
+
+    limits_measure(&trainee->limit, &before);
+    double cpu_s = clock_cpu_s();
+    double began_s = clock_s();
+    int status =
+        trainer_run(trainee->trainer, first, end, stop_when_asked, NULL, &progress, &error);
+    double compute_s = clock_s() - began_s;
+    cpu_s = clock_cpu_s() - cpu_s;
+    limits_measure(&trainee->limit, &after);
+    if (status == ENGINE_INTERRUPTED)
+        return -2;
+    if (status != 0) {
+        fault_set(fault, "%s in round %d", error.text, round + 1);
+        return -1;
+    }
+    host_process_read("", 0, &process);
+    bool is_limited = trainee->limit.cores > 0;
+    *row = (worker_row_t){
+        .rank = row->rank,
+        .compute_s = compute_s,
+        .wait_s = wait_s,
+        .send_s = NAN,
+        .samples = (int64_t)progress.samples,
+        .loss = progress.loss,
+        .sent_bytes = -1,
+        .cpu_s = cpu_s,
+        .rss_bytes = process.rss_bytes > 0 ? process.rss_bytes : -1,
+        .throttled_s =
+            is_limited && after.throttled_s >= 0 ? after.throttled_s - before.throttled_s : NAN,
+        .cores_limit = is_limited ? trainee->limit.cores : NAN,
+        .temperature_c = trainee->host.temperature_c,
+        .clock_mhz = trainee->host.clock_mhz,
+    };
+    return 0;
+}
