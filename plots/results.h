@@ -126,9 +126,9 @@ int results_load(const char *const *folders, size_t n_folders, results_t **resul
                  plots_error_t *error);
 void results_free(results_t **results);
 
-// A short sentence that names what was measured on: "emulated: 3 nodes × 2 cores at 0.30 of a core,
-// local launcher, cifar10", "published means", "ssh launcher, cifar10". The caller frees it. Every
-// figure carries it.
-char *results_setting(const results_set_t *set);
+// A short sentence that names what was measured on: "emulated: 1–3 nodes, 2–6 cores of 0.30 real
+// cores each, local launcher, cifar10", "published means of 3 runs, cifar10". Every figure carries
+// it. The caller frees it.
+char *results_setting(const results_set_t *const *sets, size_t n);
 
 #endif
