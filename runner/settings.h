@@ -49,8 +49,8 @@ typedef struct setting {
     const char *unit; // "samples", "s", "ms"; NULL when it has none
     double min, max;  // allowed range of numbers, both included
     const char
-        *choices[SETTING_CHOICES_MAX];      // of SETTING_CHOICE, in the order of the enum in spec.h
-    const char *later[SETTING_CHOICES_MAX]; // known names that are refused with "not there yet"
+        *choices[SETTING_CHOICES_MAX]; // of SETTING_CHOICE, in the order of the enum in spec.h
+    const char *later[SETTING_CHOICES_MAX + 1]; // known names that are refused with "not there yet"
     const char
         *also;    // names other programs have for it, blank-separated: what did-you-mean knows too
     bool is_axis; // whether a matrix may vary it
@@ -77,6 +77,9 @@ void setting_set_default(const setting_t *setting, struct experiment *experiment
 // a wrong type or a value out of range; the field is untouched then.
 int setting_read(const setting_t *setting, const tree_t *value, struct experiment *experiment,
                  diag_t *diag);
+
+// Says that the setting does not take this value, and what it takes. Returns -1.
+int setting_refuse(const setting_t *setting, const tree_t *value, diag_t *diag);
 
 // Frees what the field owns, or makes the field of `target` a copy of that of `source`.
 void setting_free(const setting_t *setting, struct experiment *experiment);

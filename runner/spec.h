@@ -17,12 +17,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "engine/network.h"
+#include "engine/sampler.h"
+#include "engine/schedule.h"
+#include "engine/trainer.h"
 #include "runner/diag.h"
 #include "runner/settings.h"
 
 enum {
     SPEC_FILE_BYTES_MAX = 1 << 20, // of a file with its includes
-    SPEC_LAYERS_MAX = 64,
     SPEC_AXES_MAX = 16,
     SPEC_VALUES_MAX = 1000, // of one axis
     SPEC_RULES_MAX = 100,   // of exclude, of only
@@ -31,32 +34,21 @@ enum {
     SPEC_HASH_BYTES = 65 // SHA-256 in hexadecimal digits and the final zero
 };
 
-// The names of choices; settings.c has the words in the same order by designated initialisers.
-typedef enum { DATA_CIFAR10, DATA_SYNTHETIC } data_choice_t;
+// The choices; settings.c has their words in the same order. PARTITION_… and SCHEDULE_… are the
+// engine's.
+typedef enum { DATA_CIFAR10, DATA_SYNTHETIC, DATA_OWN } data_choice_t;
 typedef enum { LR_SCALING_NONE, LR_SCALING_LINEAR, LR_SCALING_SQRT } lr_scaling_t;
 typedef enum { PARALLELISM_DATA } parallelism_t;
-typedef enum { PARTITION_RESHUFFLED, PARTITION_FIXED } partition_t;
 typedef enum { STRATEGY_AVERAGE } strategy_t;
 typedef enum { LAUNCHER_LOCAL } launcher_choice_t;
 typedef enum { ON_LOSS_FAIL, ON_LOSS_CONTINUE, ON_LOSS_RESPAWN } on_loss_t;
 
-typedef enum { LAYER_CONV, LAYER_RELU, LAYER_MAX_POOL, LAYER_DENSE } model_layer_kind_t;
-
-// One entry of `model = ( … )`. What a kind does not have is 0.
-typedef struct model_layer {
-    model_layer_kind_t kind;
-    long filters; // conv
-    long kernel;  // conv, max_pool: pixels a side
-    long stride;  // conv: 1 unless given; max_pool: the kernel unless given
-    long padding; // conv: pixels of zeros at each side
-    long neurons; // dense
-    place_t place;
-} model_layer_t;
-
-// The network: "lenet" by name, or its layers. A named model has its layers filled in too.
+// The network: "lenet" by name, or the layers of `model = ( … )`. experiment_network makes the
+// engine's network_spec_t of it.
 typedef struct model {
-    char *name; // "lenet"; "" when the file lists layers
-    model_layer_t *layers;
+    char *name;           // "lenet"; "" when the file lists layers
+    layer_spec_t *layers; // empty for a named model
+    place_t *places;      // where each layer is written
     size_t n_layers;
 } model_t;
 
@@ -76,7 +68,13 @@ typedef struct train {
     long local_steps; // steps a worker makes in a round; 0: as rounds says
     long batch;       // samples a step and worker
     double learning_rate;
-    int lr_scaling; // lr_scaling_t, over the number of nodes
+    int lr_scaling;       // lr_scaling_t, over the number of nodes
+    int schedule;         // schedule_kind_t
+    double step_epochs;   // of schedule "step"
+    double step_factor;   // of schedule "step"
+    double cosine_floor;  // of schedule "cosine", a share of the full rate
+    double warmup_epochs; // of any schedule; 0 for none
+    bool nesterov;
     double momentum, weight_decay;
     long seed;
     int parallelism; // parallelism_t
@@ -228,5 +226,15 @@ const char *experiment_choice(const char *path, int value);
 
 // The learning rate on that many nodes: learning_rate times 1, nodes or the square root of nodes.
 double experiment_learning_rate(const experiment_t *experiment, long nodes);
+
+// The network to build.
+network_spec_t experiment_network(const experiment_t *experiment);
+
+// The shape of the data set's images.
+image_shape_t experiment_image(const experiment_t *experiment);
+
+// Learning rate scaled to the nodes, schedule, momentum and the rest, as the engine's trainer takes
+// them.
+trainer_settings_t experiment_trainer(const experiment_t *experiment, long nodes);
 
 #endif
