@@ -51,8 +51,9 @@ trainee_rounds(const experiment_t *experiment, int nodes, size_t n_samples)
 static int
 open_network(trainee_t *trainee, const experiment_t *experiment, int threads, engine_error_t *error)
 {
-    int status = network_new(&trainee->network, &experiment->train.network,
-                             (int)experiment->train.batch, threads, error);
+    network_spec_t spec = experiment_network(experiment);
+    int status =
+        network_new(&trainee->network, &spec, (int)experiment->train.batch, threads, error);
     if (status == 0)
         network_initialize(trainee->network, (uint64_t)experiment->train.seed);
     return status;
@@ -70,13 +71,13 @@ open_trainer(trainee_t *trainee, const experiment_t *experiment, int nodes, int 
                             .partition = (partition_t)train->partition,
                             .seed = (uint64_t)train->seed};
     trainee->sampler = sampler_new(&order);
-    trainer_settings_t settings = {.batch = (int)train->batch,
+    trainer_settings_t how = {.batch = (int)train->batch,
                                    .learning_rate = experiment_learning_rate(experiment, nodes),
                                    .momentum = train->momentum,
                                    .weight_decay = train->weight_decay,
                                    .seed = (uint64_t)train->seed + (uint64_t)rank};
     return trainer_new(&trainee->trainer, trainee->network, trainee->data, trainee->sampler,
-                       &settings, error);
+                       &how, error);
 }
 
 int

@@ -47,9 +47,6 @@ void trainee_look(trainee_t *trainee);
 int trainee_open_data(const experiment_t *experiment, const char *folder, dataset_t **data,
                       fault_t *fault);
 
-// The network an experiment declares.
-network_spec_t trainee_network(const experiment_t *experiment);
-
 // How many rounds a run has: train.rounds, or as many as train.local_steps makes of the longest
 // stream.
 int trainee_rounds(const experiment_t *experiment, int nodes, size_t n_samples);

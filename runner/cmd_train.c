@@ -1,0 +1,130 @@
+// cmd_train.c — the standalone role: one host trains alone, no network.
+#include <math.h>
+#include <stdio.h>
+
+#include "runner/clock.h"
+#include "runner/record.h"
+#include "runner/role.h"
+#include "runner/trainee.h"
+
+// Trains round by round, as a worker would, so that progress is told; the parameters and the
+// momentum simply carry over. T is the time inside the training loop and O is nought by definition.
+static int
+train(role_t *role, trainee_t *trainee, result_report_t *result)
+{
+    double cpu_s = 0;
+    result->t_s = result->samples = 0;
+    result->throttled_s = 0;
+    report_started(&role->reporter, 1, result->startup_s = clock_s() - role->began_s);
+    for (int round = 0; round < trainee->rounds; round++) {
+        worker_row_t row = {0};
+        fault_t fault = {{0}};
+        int status = trainee_round(trainee, round, 0, &row, &fault);
+        if (status == -2)
+            return role_fail(role, STATUS_INTERRUPTED, "interrupted in round %d", round + 1);
+        if (status != 0)
+            return role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);
+        row.send_s = 0;
+        row.sent_bytes = 0;
+        result->t_s += row.compute_s;
+        result->samples += row.samples;
+        result->throttled_s += row.throttled_s;
+        result->cores_limit = row.cores_limit;
+        result->train_loss = row.loss;
+        cpu_s += row.cpu_s;
+        round_report_t report = {.round = round + 1,
+                                 .rounds = trainee->rounds,
+                                 .round_s = row.compute_s,
+                                 .elapsed_s = result->t_s,
+                                 .n_workers = 1,
+                                 .workers = &row};
+        report_round(&role->reporter, &report);
+        trainee_look(trainee);
+        if (role->reporter.is_broken)
+            return role_fail(role, STATUS_RUN_FAILED, "nobody reads the records any more");
+    }
+    result->work_s = result->t_s;
+    result->cores_granted = cpu_s / result->t_s;
+    result->sent_bytes = result->received_bytes = 0;
+    return STATUS_DONE;
+}
+
+static void
+print_profile(const network_t *network)
+{
+    network_profile_t rows[NETWORK_LAYERS_MAX];
+    int n_rows = network_profile(network, rows, NETWORK_LAYERS_MAX);
+    fprintf(stderr, "%-32s %10s %10s\n", "layers", "forward s", "backward s");
+    for (int i = 0; i < n_rows; i++)
+        fprintf(stderr, "%-32s %10.3f %10.3f\n", rows[i].name, rows[i].forward_s,
+                rows[i].backward_s);
+}
+
+static int
+run_role(role_t *role, const char *path)
+{
+    int status = role_read_file(role, path, path ? 0 : 1);
+    if (status != STATUS_DONE)
+        return status;
+    if (role->cell->nodes != 1)
+        return role_fail(role, STATUS_USAGE,
+                         "cell %s is of %ld nodes, and this trains on one; use 'dmlx run', or pick "
+                         "a cell of one node with --only",
+                         role->cell->id, role->cell->nodes);
+    trainee_t trainee;
+    fault_t fault = {{0}};
+    if (trainee_open(&trainee, &role->experiment, role->data_folder, 1, 0, role_threads(role),
+                     &fault) != 0)
+        return role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);
+    if (role->is_profiled)
+        network_profile_start(trainee.network);
+    result_report_t result = result_unknown();
+    status = train(role, &trainee, &result);
+    if (status == STATUS_DONE)
+        status = role_finish(role, trainee.network, trainee.data, &result);
+    if (role->is_profiled)
+        print_profile(trainee.network);
+    trainee_close(&trainee);
+    return status;
+}
+
+static int
+run(int argc, char **argv)
+{
+    role_t role = {0};
+    const option_t options[] = {
+        {"set", 's', "KEY=VALUE", OPTION_LIST, &role.sets, "change a setting: train.epochs=1"},
+        {"only", 0, "CELL", OPTION_TEXT, &role.only, "which cell of the matrix: 'nodes=1,cores=2'"},
+        {"data", 0, "DIR", OPTION_TEXT, &role.data,
+         "where the data set lies (else $DMLX_DATA, else the cache)"},
+        {"model", 'm', "FILE", OPTION_TEXT, &role.model, "keep the trained model there"},
+        {"threads", 0, "N", OPTION_INTEGER, &role.threads,
+         "threads to train on (else as many as the cell's cores)"},
+        {"cpus", 0, "X", OPTION_REAL, &role.cpus, "limit to so many cores; 0.5 is half a core"},
+        {"period-us", 0, "N", OPTION_INTEGER, &role.period_us, "period of that limit"},
+        {"cgroup", 0, "NAME", OPTION_TEXT, &role.cgroup, "name of the control group it makes"},
+        {"records", 0, NULL, OPTION_FLAG, &role.is_json, "JSON records even on a terminal"},
+        {"profile", 0, NULL, OPTION_FLAG, &role.is_profiled, "print the time spent in each layer"},
+        {"supervised", 0, NULL, OPTION_FLAG, &role.is_supervised, NULL},
+        {0},
+    };
+    int first = options_parse(&command_train, options, argc, argv);
+    if (first < 0)
+        return options_exit_status(first);
+    if (argc - first > 1)
+        return options_usage_fault(&command_train, "one experiment file at a time, not '%s' too",
+                                   argv[first + 1]);
+    int status = role_start(&role, &command_train, argv);
+    if (status == STATUS_DONE)
+        status = run_role(&role, first < argc ? argv[first] : NULL);
+    role_close(&role);
+    return status;
+}
+
+const command_t command_train = {
+    .name = "train",
+    .summary = "train on this host alone (the standalone role)",
+    .usage = "[OPTION…] [CFG|-]",
+    .example = "dmlx train experiments/paper.cfg --model lenet.safetensors",
+    .run = run,
+};

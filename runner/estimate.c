@@ -1,0 +1,68 @@
+#include "runner/estimate.h"
+
+#include "runner/clock.h"
+#include "runner/trainee.h"
+
+enum { WARMUP_STEPS = 30, STEPS_MAX = 100000 };
+
+static const double probe_s = 0.2;
+static const double start_s = 0.4; // of processes, data and evaluation
+
+typedef struct probe {
+    double began_s;
+    size_t began_at;
+    int steps;
+} probe_t;
+
+static int
+stop_in_time(const trainer_progress_t *progress, void *arg)
+{
+    probe_t *probe = arg;
+    if (++probe->steps == WARMUP_STEPS) {
+        probe->began_s = clock_s();
+        probe->began_at = progress->samples;
+    }
+    return probe->steps >= STEPS_MAX ||
+           (probe->steps > WARMUP_STEPS && clock_s() - probe->began_s > probe_s);
+}
+
+// Too little data to tell, and so little that it hardly matters.
+static const double fallback_per_s = 1e4;
+
+int
+estimate_new(const plan_t *plan, const char *data_folder, estimate_t *estimate, fault_t *fault)
+{
+    experiment_t experiment = {0};
+    plan_experiment(plan, &plan->cells[0], &experiment);
+    trainee_t trainee;
+    int result = trainee_open(&trainee, &experiment, data_folder, 1, 0, 1, fault);
+    if (result == 0) {
+        probe_t probe = {0};
+        trainer_progress_t progress = {0};
+        engine_error_t error = {{0}};
+        int status = trainer_run(trainee.trainer, 0, sampler_length(trainee.sampler), stop_in_time,
+                                 &probe, &progress, &error);
+        estimate->n_samples = dataset_length(trainee.data, DATASET_TRAIN);
+        estimate->samples_per_s = fallback_per_s;
+        if (probe.steps > WARMUP_STEPS)
+            estimate->samples_per_s =
+                (double)(progress.samples - probe.began_at) / (clock_s() - probe.began_s);
+        if (status != 0 && status != ENGINE_INTERRUPTED) {
+            fault_set(fault, "%s", error.text);
+            result = -1;
+        }
+        trainee_close(&trainee);
+    }
+    experiment_free(&experiment);
+    return result;
+}
+
+double
+estimate_cell_s(const estimate_t *estimate, const plan_t *plan, const plan_cell_t *cell)
+{
+    experiment_t experiment = {0};
+    plan_experiment(plan, cell, &experiment);
+    double samples = (double)estimate->n_samples * (double)experiment.train.epochs;
+    experiment_free(&experiment);
+    return samples / estimate->samples_per_s / cell->cores_asked + start_s;
+}

@@ -1,0 +1,232 @@
+#include "runner/role.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/evaluate.h"
+#include "engine/model_file.h"
+#include "runner/clock.h"
+#include "runner/data_find.h"
+#include "runner/host_facts.h"
+#include "runner/launch.h"
+#include "runner/memory.h"
+#include "runner/signals.h"
+#include "runner/version.h"
+#include "runner/warden.h"
+
+enum { TEXT_LIMIT_MS = 30000 };
+
+int
+role_fail(role_t *role, int status, const char *format, ...)
+{
+    char text[REPORT_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "dmlx %s: %s\n", role->command->name, text);
+    if (role->reporter.out)
+        report_failed(&role->reporter, text);
+    return status;
+}
+
+int
+role_start(role_t *role, const command_t *command, char **argv)
+{
+    role->command = command;
+    role->began_s = clock_s();
+    if (role->cpus > 0 || role->is_supervised) {
+        warden_options_t options = {
+            .name = role->cgroup,
+            .cores = role->cpus,
+            .period_us = role->period_us,
+            .lifeline_fd = role->is_supervised ? STDIN_FILENO : -1,
+            .dies_with_parent = role->is_supervised,
+            .argv = argv,
+        };
+        warden_grant_t grant;
+        fault_t fault = {{0}};
+        if (warden_enter(&options, &grant, &fault) != 0)
+            return role_fail(role, STATUS_CLUSTER, "%s", fault.text);
+    }
+    signals_start();
+    role->reporter = reporter_new(stdout);
+    if (role->is_json)
+        role->reporter.is_text = false;
+    role->diag = diag_new();
+    return STATUS_DONE;
+}
+
+static int
+fail_with_faults(role_t *role)
+{
+    diag_print(role->diag, stderr);
+    char *text = diag_text(role->diag);
+    report_failed(&role->reporter, text);
+    free(text);
+    return STATUS_BAD_SPEC;
+}
+
+static bool
+fits(const plan_cell_t *cell, int nodes)
+{
+    return cell->repeat == 1 && (nodes == 0 || cell->nodes == nodes);
+}
+
+// The cell to run: the only one there is, or the first with that many nodes.
+static const plan_cell_t *
+pick_cell(const role_t *role, int nodes)
+{
+    const plan_cell_t *found = NULL;
+    int n_found = 0;
+    for (size_t i = 0; i < role->plan->n_cells; i++) {
+        if (!fits(&role->plan->cells[i], nodes))
+            continue;
+        found = found ? found : &role->plan->cells[i];
+        n_found++;
+    }
+    return nodes == 0 && n_found > 1 ? NULL : found;
+}
+
+static int
+take_cell(role_t *role, const experiment_t *experiment, int nodes)
+{
+    host_facts_t host;
+    host_facts_read("", &host);
+    role->plan = plan_new(experiment, host.cores, role->diag);
+    if (!role->plan || (role->only && plan_only(role->plan, role->only, role->diag) != 0))
+        return fail_with_faults(role);
+    role->cell = pick_cell(role, nodes);
+    if (!role->cell && nodes == 0)
+        return role_fail(role, STATUS_USAGE,
+                         "the experiment has %zu cells; pick one with --only, as in --only "
+                         "'nodes=2,cores=4'",
+                         role->plan->n_matrix_cells);
+    if (!role->cell)
+        return role_fail(role, STATUS_USAGE, "the experiment has no cell with %d node%s", nodes,
+                         nodes == 1 ? "" : "s");
+    plan_experiment(role->plan, role->cell, &role->experiment);
+    role->text = plan_cell_text(role->plan, role->cell);
+
+    fault_t fault = {{0}};
+    const char *name = experiment_choice("train.data", role->experiment.train.data);
+    role->data_folder = data_find(name, role->data, &fault);
+    return role->data_folder ? STATUS_DONE : role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);
+}
+
+int
+role_read_text(role_t *role, const char *text, const char *from)
+{
+    spec_options_t options = {0};
+    experiment_t experiment = {0};
+    if (spec_read_text(text, from, &options, &experiment, role->diag) != 0)
+        return fail_with_faults(role);
+    int status = take_cell(role, &experiment, 0);
+    experiment_free(&experiment);
+    return status;
+}
+
+int
+role_read_file(role_t *role, const char *path, int nodes)
+{
+    spec_options_t options = {
+        .sets = role->sets.items, .n_sets = (size_t)role->sets.n_items, .is_matrix_optional = true};
+    experiment_t experiment = {0};
+    int status = 0;
+    if (path && strcmp(path, "-") == 0) {
+        fault_t fault = {{0}};
+        char *text = NULL;
+        if (launch_text_read(STDIN_FILENO, TEXT_LIMIT_MS, &text, &fault) != 0)
+            return role_fail(role, STATUS_BAD_SPEC, "%s", fault.text);
+        status = spec_read_text(text, "standard input", &options, &experiment, role->diag);
+        free(text);
+    } else if (path) {
+        status = spec_read_file(path, &options, &experiment, role->diag);
+    } else {
+        status = spec_read_text("", "--set", &options, &experiment, role->diag);
+    }
+    if (status != 0)
+        return fail_with_faults(role);
+    if (diag_n_warnings(role->diag) > 0)
+        diag_print(role->diag, stderr);
+    status = take_cell(role, &experiment, nodes);
+    experiment_free(&experiment);
+    return status;
+}
+
+int
+role_threads(const role_t *role)
+{
+    return role->threads > 0 ? role->threads : (int)role->cell->threads;
+}
+
+static int
+stop_when_asked(size_t done, size_t total, void *arg)
+{
+    (void)done;
+    (void)total;
+    (void)arg;
+    return signals_stop();
+}
+
+// The model file's own description: enough for `dmlx test` to build the network again.
+static int
+report_the_model(role_t *role, const network_t *network, const float *parameters)
+{
+    char *layers = network_spec_encode(network_spec(network));
+    const model_metadata_t metadata[] = {
+        {"dmlx.version", version_text()},
+        {"dmlx.network", layers},
+        {"dmlx.data", experiment_choice("train.data", role->experiment.train.data)},
+        {"dmlx.cell", role->cell->id},
+    };
+    int n_metadata = (int)(sizeof metadata / sizeof *metadata);
+    size_t n_bytes = 0;
+    void *bytes = model_file_encode(network, parameters, metadata, n_metadata, &n_bytes);
+    report_model(&role->reporter, bytes, n_bytes);
+    free(bytes);
+    engine_error_t error = {{0}};
+    int status = STATUS_DONE;
+    if (role->model &&
+        model_file_write(role->model, network, parameters, metadata, n_metadata, &error) != 0)
+        status = role_fail(role, STATUS_RUN_FAILED, "%s", error.text);
+    free(layers);
+    return status;
+}
+
+int
+role_finish(role_t *role, network_t *network, const dataset_t *data, result_report_t *result)
+{
+    engine_error_t error = {{0}};
+    evaluation_t evaluation = {0};
+    double began_s = clock_s();
+    int status = evaluate(network, data, DATASET_TEST, stop_when_asked, NULL, &evaluation, &error);
+    if (status == ENGINE_INTERRUPTED)
+        return role_fail(role, STATUS_INTERRUPTED, "interrupted during evaluation");
+    if (status != 0)
+        return role_fail(role, STATUS_RUN_FAILED, "%s", error.text);
+    result->evaluation_s = clock_s() - began_s;
+    result->accuracy = evaluation.accuracy;
+    result->loss = evaluation.loss;
+    evaluation_release(&evaluation);
+    model_hash(network, network_parameters(network), result->model_sha256);
+    dataset_checksum(data, result->data_xxh128);
+    snprintf(result->data, sizeof result->data, "%s",
+             experiment_choice("train.data", role->experiment.train.data));
+    report_result(&role->reporter, result);
+    return report_the_model(role, network, network_parameters(network));
+}
+
+void
+role_close(role_t *role)
+{
+    free(role->text);
+    free(role->data_folder);
+    experiment_free(&role->experiment);
+    plan_free(role->plan);
+    diag_free(role->diag);
+}
