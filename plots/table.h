@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "plots/draft.h"
+#include "plots/grid.h"
 #include "plots/summary.h"
 
 typedef enum {
@@ -24,7 +25,9 @@ const char *table_format_name(table_format_t format);
 // The format of that name, or N_TABLE_FORMATS.
 table_format_t table_format_parse(const char *name);
 
-// One table a result set.
+// The table of one result set, before it has a format. The caller frees it.
+grid_t *table_grid(const summary_t *summary);
+// The same in a format.
 void table_draft(const summary_t *summary, table_format_t format, draft_t *draft);
 // The tables of all sets on a stream that the caller opened.
 int table_print(FILE *stream, const results_t *results, table_format_t format,

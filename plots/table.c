@@ -1,0 +1,316 @@
+#include "plots/table.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/grid.h"
+#include "plots/memory.h"
+
+static const char *const FORMAT_NAMES[N_TABLE_FORMATS] = {"txt", "md", "tex", "csv", "json"};
+
+const char *
+table_format_name(table_format_t format)
+{
+    return FORMAT_NAMES[format];
+}
+
+table_format_t
+table_format_parse(const char *name)
+{
+    table_format_t format = 0;
+    while (format < N_TABLE_FORMATS && strcmp(FORMAT_NAMES[format], name) != 0)
+        format++;
+    return format;
+}
+
+// The paper's columns, in its order. O itself is left out there too: it is T − W.
+typedef struct {
+    quantity_t quantity;
+    const char *header;
+    int decimals;      // −1: after the size of the value
+    bool has_interval; // shown behind the value; shares have theirs in CSV alone, to keep the table
+                       // narrow
+} column_t;
+
+static const column_t COLUMNS[] = {
+    {QUANTITY_T, "T s", -1, true},         {QUANTITY_WORK, "W s", -1, true},
+    {QUANTITY_WORK_SHARE, "W%", 2, false}, {QUANTITY_OVERHEAD_SHARE, "O%", 2, false},
+    {QUANTITY_SPEEDUP, "S", 2, true},      {QUANTITY_ACCURACY, "Acc", 3, true},
+};
+enum { N_FIXED = 2, N_VALUES = sizeof COLUMNS / sizeof *COLUMNS };
+
+// Four digits that matter for seconds, whether they are 2205.5 or 3.142.
+static int
+decimals_for(const column_t *column, double value)
+{
+    if (column->decimals >= 0)
+        return column->decimals;
+    return value >= 100.0 ? 1 : value >= 10.0 ? 2 : 3;
+}
+
+static void
+add_measured(grid_t *grid, size_t at, const column_t *column, estimate_t estimate)
+{
+    if (!isfinite(estimate.mean))
+        return;
+    const int decimals = decimals_for(column, estimate.mean);
+    const double margin = statistics_margin(estimate);
+    char *behind = NULL;
+    if (column->has_interval && isfinite(margin))
+        behind = plots_format("± %.*f", decimals, margin);
+    grid_set(grid, at, plots_format("%.*f", decimals, estimate.mean), behind);
+}
+
+// Within the tolerance, which is a share of the reference's value.
+static bool
+is_within(double value, double reference, double tolerance)
+{
+    return fabs(value - reference) <= tolerance * fabs(reference) * (1.0 + 1e-9);
+}
+
+static void
+add_reference(grid_t *grid, size_t at, const column_t *column, const reference_t *reference,
+              estimate_t estimate)
+{
+    const double value = reference->values[column->quantity];
+    const double tolerance = reference->tolerances[column->quantity];
+    if (!isfinite(value))
+        return;
+    char *behind = NULL;
+    if (isfinite(tolerance) && isfinite(estimate.mean))
+        behind = plots_copy(is_within(estimate.mean, value, tolerance) ? "✓" : "✗");
+    const int decimals = column->quantity == QUANTITY_ACCURACY ? 2 : decimals_for(column, value);
+    grid_set(grid, at, plots_format("%.*f", decimals, value), behind);
+}
+
+// "paper" of "paper, Table 1": there is no room for more in the first column.
+static char *
+short_source(const char *source)
+{
+    const size_t n = strcspn(source, ",;:(");
+    return n > 0 ? plots_format("  %.*s", (int)(n < 12 ? n : 12), source)
+                 : plots_copy("  expected");
+}
+
+static void
+add_cell_rows(grid_t *grid, const summary_t *summary, size_t index)
+{
+    const summary_cell_t *cell = &summary->cells[index];
+    const size_t n_axes = summary->set->n_axes;
+    grid_row(grid, false);
+    grid_set(grid, 0, plots_format("%.4g:%.4g", cell->nodes, cell->cores), NULL);
+    for (size_t i = 0; i < n_axes; i++)
+        grid_set(grid, 1 + i, plots_copy(cell->values[i]), NULL);
+    grid_set(grid, 1 + n_axes, plots_format("%zu", cell->n), NULL);
+    for (size_t i = 0; i < N_VALUES; i++)
+        add_measured(grid, N_FIXED + n_axes + i, &COLUMNS[i],
+                     cell->quantities[COLUMNS[i].quantity]);
+    const reference_t reference = summary_reference(summary, index);
+    if (reference.source == NULL)
+        return;
+    grid_row(grid, true);
+    grid_set(grid, 0, short_source(reference.source), NULL);
+    for (size_t i = 0; i < N_VALUES; i++)
+        add_reference(grid, N_FIXED + n_axes + i, &COLUMNS[i], &reference,
+                      cell->quantities[COLUMNS[i].quantity]);
+}
+
+static bool
+has_run(const summary_t *summary, bool (*is_such)(const results_run_t *run))
+{
+    for (size_t i = 0; i < summary->set->n_runs; i++) {
+        if (summary->set->runs[i].is_done && is_such(&summary->set->runs[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_not_enforced(const results_run_t *run)
+{
+    return strcmp(run->enforced, "no") == 0;
+}
+
+// What a reader must know of single cells: failures, outliers, cores that were not what was asked
+// for.
+static void
+add_cell_notes(const summary_t *summary, size_t index, draft_t *notes)
+{
+    const summary_cell_t *cell = &summary->cells[index];
+    char *label = summary_label(summary, index);
+    if (cell->n_failed > 0)
+        draft_add(notes, "%s: %zu %s failed and not counted.\n", label, cell->n_failed,
+                  cell->n_failed == 1 ? "repeat" : "repeats");
+    if (*cell->outliers != '\0')
+        draft_add(notes, "%s: repeat %s is an outlier in T (Grubbs, 5 %%); it is counted.\n", label,
+                  cell->outliers);
+    const double ratio = cell->cores_granted.mean / cell->cores_asked;
+    if (isfinite(ratio) && fabs(ratio - 1.0) > 0.05)
+        draft_add(notes, "%s: asked for %.2f real cores, got %.2f.\n", label, cell->cores_asked,
+                  cell->cores_granted.mean);
+    free(label);
+}
+
+static void
+count_judged(const summary_t *summary, table_verdict_t *verdict)
+{
+    for (size_t i = 0; i < summary->n_cells; i++) {
+        const reference_t reference = summary_reference(summary, i);
+        for (quantity_t q = 0; q < N_QUANTITIES; q++) {
+            const double value = summary->cells[i].quantities[q].mean;
+            const double tolerance = reference.tolerances[q];
+            if (!isfinite(tolerance) || !isfinite(reference.values[q]) || !isfinite(value))
+                continue;
+            verdict->n_judged++;
+            verdict->n_beyond += !is_within(value, reference.values[q], tolerance);
+        }
+    }
+}
+
+static void
+add_notes(const summary_t *summary, grid_t *grid)
+{
+    const results_set_t *set = summary->set;
+    if (set->is_published)
+        draft_add(&grid->notes, "Means as published; their spread is not known.\n");
+    else
+        draft_add(&grid->notes,
+                  "Mean of n repeats ± half the 95 %% interval (Student's t); S against the row "
+                  "with S = 1.00.\n");
+    table_verdict_t verdict = {0};
+    count_judged(summary, &verdict);
+    if (verdict.n_judged > 0)
+        draft_add(&grid->notes,
+                  "✓ within the tolerance of the value expected, ✗ beyond it (%zu of %zu); the "
+                  "rest is shown, not judged.\n",
+                  verdict.n_beyond, verdict.n_judged);
+    if (has_run(summary, is_not_enforced))
+        draft_add(&grid->notes, "CPU limits were not enforced in some or all runs.\n");
+    for (size_t i = 0; i < summary->n_cells; i++)
+        add_cell_notes(summary, i, &grid->notes);
+}
+
+grid_t *
+table_grid(const summary_t *summary)
+{
+    const results_set_t *set = summary->set;
+    grid_t *grid = grid_new("", N_FIXED + set->n_axes + N_VALUES);
+    free(grid->title);
+    grid->title = strcmp(set->name, set->title) == 0
+                      ? plots_copy(set->title)
+                      : plots_format("%s: %s", set->name, set->title);
+    grid->subtitle = results_setting(&set, 1);
+    grid_header(grid, 0, "N:C", true);
+    for (size_t i = 0; i < set->n_axes; i++)
+        grid_header(grid, 1 + i, set->axes[i].name, false);
+    grid_header(grid, 1 + set->n_axes, "n", false);
+    for (size_t i = 0; i < N_VALUES; i++)
+        grid_header(grid, N_FIXED + set->n_axes + i, COLUMNS[i].header, false);
+    for (size_t i = 0; i < summary->n_cells; i++)
+        add_cell_rows(grid, summary, i);
+    add_notes(summary, grid);
+    return grid;
+}
+
+void
+table_draft(const summary_t *summary, table_format_t format, draft_t *draft)
+{
+    if (format == TABLE_CSV) {
+        summary_csv(&summary, 1, draft);
+        return;
+    }
+    if (format == TABLE_JSON) {
+        summary_json(&summary, 1, draft);
+        return;
+    }
+    grid_t *grid = table_grid(summary);
+    if (format == TABLE_TEXT)
+        grid_text(grid, draft);
+    else if (format == TABLE_MARKDOWN)
+        grid_markdown(grid, draft);
+    else
+        grid_latex(grid, draft);
+    grid_free(&grid);
+}
+
+// Summaries of all sets, the caller frees each and the array.
+static summary_t **
+summaries_of(const results_t *results)
+{
+    summary_t **summaries = plots_alloc(results->n_sets, sizeof(summary_t *));
+    for (size_t i = 0; i < results->n_sets; i++)
+        summaries[i] = summary_new(&results->sets[i]);
+    return summaries;
+}
+
+static void
+free_summaries(const results_t *results, summary_t **summaries)
+{
+    for (size_t i = 0; i < results->n_sets; i++)
+        summary_free(&summaries[i]);
+    free(summaries);
+}
+
+int
+table_print(FILE *stream, const results_t *results, table_format_t format, plots_error_t *error)
+{
+    summary_t **summaries = summaries_of(results);
+    draft_t draft = {0};
+    // CSV and JSON are one document, whatever the number of sets.
+    if (format == TABLE_CSV)
+        summary_csv((const summary_t *const *)summaries, results->n_sets, &draft);
+    else if (format == TABLE_JSON)
+        summary_json((const summary_t *const *)summaries, results->n_sets, &draft);
+    for (size_t i = 0; format < TABLE_CSV && i < results->n_sets; i++) {
+        draft_add(&draft, i > 0 ? "\n" : "");
+        table_draft(summaries[i], format, &draft);
+    }
+    errno = 0;
+    int result = PLOTS_OK;
+    if (fwrite(draft.text, 1, draft.length, stream) != draft.length || fflush(stream) != 0)
+        result = plots_fail(error, PLOTS_IO, "cannot print the table: %s", strerror(errno));
+    draft_clear(&draft);
+    free_summaries(results, summaries);
+    return result;
+}
+
+static int
+write_table(const summary_t *summary, const char *folder, table_format_t format,
+            plots_error_t *error)
+{
+    draft_t draft = {0};
+    table_draft(summary, format, &draft);
+    char *path = plots_format("%s/%s.%s", folder, summary->set->name, table_format_name(format));
+    const int result = draft_write(&draft, path, error);
+    free(path);
+    draft_clear(&draft);
+    return result;
+}
+
+int
+tables_write(const results_t *results, const char *folder, plots_error_t *error)
+{
+    char *tables = plots_format("%s/tables", folder);
+    summary_t **summaries = summaries_of(results);
+    int result = draft_folder(tables, error);
+    for (size_t i = 0; i < results->n_sets; i++) {
+        for (table_format_t format = 0; result == PLOTS_OK && format < N_TABLE_FORMATS; format++)
+            result = write_table(summaries[i], tables, format, error);
+    }
+    free_summaries(results, summaries);
+    free(tables);
+    return result;
+}
+
+table_verdict_t
+table_verdict(const results_t *results)
+{
+    table_verdict_t verdict = {0};
+    summary_t **summaries = summaries_of(results);
+    for (size_t i = 0; i < results->n_sets; i++)
+        count_judged(summaries[i], &verdict);
+    free_summaries(results, summaries);
+    return verdict;
+}

@@ -1,0 +1,204 @@
+// table: what stands on the terminal, and that no format says anything else.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plots/memory.h"
+#include "plots/table.h"
+
+static char attempt[] = "a";
+static char done[] = "done";
+static char cifar10[] = "cifar10";
+static char yes[] = "yes";
+
+static results_run_t
+run_of(char *cell, double nodes, double cores, int repeat, double t_s, double work_s)
+{
+    return (results_run_t){.cell = cell,
+                           .nodes = nodes,
+                           .cores = cores,
+                           .repeat = repeat,
+                           .mean_of = 1,
+                           .attempt = attempt,
+                           .status = done,
+                           .data = cifar10,
+                           .enforced = yes,
+                           .is_done = true,
+                           .t_s = t_s,
+                           .work_s = work_s,
+                           .overhead_s = t_s - work_s,
+                           .accuracy = 0.5 + 0.01 * repeat,
+                           .cores_asked = NAN,
+                           .cores_granted = NAN};
+}
+
+static char one[] = "n1-c2";
+static char three[] = "n3-c6";
+static char paper[] = "paper, Table 1";
+static char name[] = "node_sweep";
+static char title[] = "Results for varying node count";
+static char nothing[] = "";
+static char local[] = "local";
+
+// Two cells of two repeats; the second has a reference whose speedup is judged.
+static results_set_t
+made_set(results_run_t runs[4], results_expect_t expects[3])
+{
+    runs[0] = run_of(one, 1, 2, 1, 99, 99);
+    runs[1] = run_of(one, 1, 2, 2, 101, 101);
+    runs[2] = run_of(three, 3, 6, 1, 39, 32);
+    runs[3] = run_of(three, 3, 6, 2, 41, 36);
+    expects[0] = (results_expect_t){three, 3, 6, QUANTITY_T, 387.0, NAN, paper};
+    expects[1] = (results_expect_t){three, 3, 6, QUANTITY_WORK, 327.0, NAN, paper};
+    expects[2] = (results_expect_t){three, 3, 6, QUANTITY_SPEEDUP, 2.42, 0.05, paper};
+    return (results_set_t){.name = name,
+                           .title = title,
+                           .data = nothing,
+                           .launcher = local,
+                           .core_speed = 0.3,
+                           .is_emulated = true,
+                           .runs = runs,
+                           .n_runs = 4,
+                           .expects = expects,
+                           .n_expects = 3};
+}
+
+static char *
+drafted(table_format_t format)
+{
+    results_run_t runs[4];
+    results_expect_t expects[3];
+    const results_set_t set = made_set(runs, expects);
+    summary_t *summary = summary_new(&set);
+    draft_t draft = {0};
+    table_draft(summary, format, &draft);
+    summary_free(&summary);
+    return draft.text;
+}
+
+static void
+holds(const char *text, const char *words)
+{
+    if (strstr(text, words) == NULL)
+        fail_msg("no '%s' in\n%s", words, text);
+}
+
+static void
+the_text_is_the_papers_table_with_intervals(void **state)
+{
+    (void)state;
+    char *text = drafted(TABLE_TEXT);
+    // 100 ± 12.7·1.414/√2, 40 ± the same; W% 34/40; S 2.5 with half its interval. Beneath, the
+    // paper's values: O% is 60/387.
+    holds(text, "N:C      n    T s            W s            W%    O%     S           Acc\n");
+    holds(text,
+          "1:2      2  100.0 ± 12.7   100.0 ± 12.7   1.00  0.00  1.00         0.515 ± 0.064\n");
+    holds(text, "3:6      2  40.00 ± 12.71  34.00 ± 25.41");
+    holds(text, "  paper     387.0");
+    holds(text, "0.84  0.16  2.42 ✓");
+    holds(text, "✗ beyond it (0 of 1)");
+    holds(text, "emulated: 1–3 nodes, 2–6 cores at 0.30 of a real core, local launcher");
+    free(text);
+}
+
+static void
+the_text_fits_a_hundred_columns(void **state)
+{
+    (void)state;
+    char *text = drafted(TABLE_TEXT);
+    for (const char *line = text; *line != '\0';) {
+        size_t width = 0;
+        for (; *line != '\n'; line++)
+            width += ((unsigned char)*line & 0xC0u) != 0x80u;
+        line++;
+        assert_true(width <= 100);
+    }
+    free(text);
+}
+
+static void
+markdown_latex_and_html_say_the_same(void **state)
+{
+    (void)state;
+    char *markdown = drafted(TABLE_MARKDOWN);
+    holds(markdown, "| N:C | n | T s | W s | W% | O% | S | Acc |\n|:---|---:|---:|");
+    holds(markdown, "| 3:6 | 2 | 40.00 ± 12.71 | 34.00 ± 25.41 | 0.85 | 0.15 | 2.50 ± ");
+    holds(markdown, "| *  paper* |");
+    holds(markdown, "**node\\_sweep: ");
+    free(markdown);
+    char *latex = drafted(TABLE_LATEX);
+    holds(latex, "N:C & n & T s & W s & W\\% & O\\% & S & Acc \\\\");
+    holds(latex, "3:6 & 2 & 40.00 $\\pm$ 12.71");
+    holds(latex, "node\\_sweep");
+    free(latex);
+}
+
+static void
+a_value_beyond_the_tolerance_is_counted(void **state)
+{
+    (void)state;
+    results_run_t runs[4];
+    results_expect_t expects[3];
+    results_set_t set = made_set(runs, expects);
+    results_t results = {.sets = &set, .n_sets = 1};
+    assert_int_equal(table_verdict(&results).n_judged, 1);
+    assert_int_equal(table_verdict(&results).n_beyond, 0);
+    expects[2].tolerance = 0.03; // 2.50 is 3.3 % off 2.42
+    assert_int_equal(table_verdict(&results).n_beyond, 1);
+}
+
+static void
+what_went_wrong_stands_beneath(void **state)
+{
+    (void)state;
+    results_run_t runs[4];
+    results_expect_t expects[3];
+    results_set_t set = made_set(runs, expects);
+    static char failed[] = "failed";
+    static char no[] = "no";
+    runs[1].is_done = false;
+    runs[1].status = failed;
+    runs[2].enforced = no;
+    for (int i = 2; i < 4; i++) {
+        runs[i].cores_asked = 1.8;
+        runs[i].cores_granted = 1.5;
+    }
+    summary_t *summary = summary_new(&set);
+    draft_t draft = {0};
+    table_draft(summary, TABLE_TEXT, &draft);
+    holds(draft.text, "1:2: 1 repeat failed and not counted.");
+    holds(draft.text, "CPU limits were not enforced");
+    holds(draft.text, "3:6: asked for 1.80 real cores, got 1.50.");
+    draft_clear(&draft);
+    summary_free(&summary);
+}
+
+static void
+format_names_are_read_back(void **state)
+{
+    (void)state;
+    for (table_format_t format = 0; format < N_TABLE_FORMATS; format++)
+        assert_int_equal(table_format_parse(table_format_name(format)), format);
+    assert_int_equal(table_format_parse("html5"), N_TABLE_FORMATS);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_text_is_the_papers_table_with_intervals),
+        cmocka_unit_test(the_text_fits_a_hundred_columns),
+        cmocka_unit_test(markdown_latex_and_html_say_the_same),
+        cmocka_unit_test(a_value_beyond_the_tolerance_is_counted),
+        cmocka_unit_test(what_went_wrong_stands_beneath),
+        cmocka_unit_test(format_names_are_read_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
