@@ -25,7 +25,6 @@
 #include "runner/settings.h"
 
 enum {
-    SPEC_FILE_BYTES_MAX = 1 << 20, // of a file with its includes
     SPEC_AXES_MAX = 16,
     SPEC_VALUES_MAX = 1000, // of one axis
     SPEC_RULES_MAX = 100,   // of exclude, of only

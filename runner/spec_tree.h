@@ -39,10 +39,21 @@ int tree_read_file(const char *path, tree_t *tree, diag_t *diag);
 // Reads a text without includes; `name` stands for the file.
 int tree_read_text(const char *text, const char *name, tree_t *tree, diag_t *diag);
 
+// Accepts a zeroed one.
 void tree_free(tree_t *tree);
 
+// Adds an empty child, named for groups, NULL for lists. Borrowed until the next is added.
+tree_t *tree_add(tree_t *parent, const char *name);
+
+// Moves the members of `source` into `target`, group into group; what both have is taken from
+// `source`, which is empty afterwards.
+void tree_merge(tree_t *target, tree_t *source);
+
 // The member of that name, or NULL.
-const tree_t *tree_member(const tree_t *group, const char *name);
+tree_t *tree_member(const tree_t *group, const char *name);
+
+// What stands at "train.image.width", or NULL.
+const tree_t *tree_at(const tree_t *root, const char *path);
 
 // "an integer", "a list", …: what it is, for messages.
 const char *tree_kind_words(const tree_t *tree);

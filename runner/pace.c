@@ -1,4 +1,4 @@
-#include "runner/estimate.h"
+#include "runner/pace.h"
 
 #include "runner/clock.h"
 #include "runner/trainee.h"
@@ -30,7 +30,7 @@ stop_in_time(const trainer_progress_t *progress, void *arg)
 static const double fallback_per_s = 1e4;
 
 int
-estimate_new(const plan_t *plan, const char *data_folder, estimate_t *estimate, fault_t *fault)
+pace_new(const plan_t *plan, const char *data_folder, pace_t *pace, fault_t *fault)
 {
     experiment_t experiment = {0};
     plan_experiment(plan, &plan->cells[0], &experiment);
@@ -42,10 +42,10 @@ estimate_new(const plan_t *plan, const char *data_folder, estimate_t *estimate, 
         engine_error_t error = {{0}};
         int status = trainer_run(trainee.trainer, 0, sampler_length(trainee.sampler), stop_in_time,
                                  &probe, &progress, &error);
-        estimate->n_samples = dataset_length(trainee.data, DATASET_TRAIN);
-        estimate->samples_per_s = fallback_per_s;
+        pace->n_samples = dataset_length(trainee.data, DATASET_TRAIN);
+        pace->samples_per_s = fallback_per_s;
         if (probe.steps > WARMUP_STEPS)
-            estimate->samples_per_s =
+            pace->samples_per_s =
                 (double)(progress.samples - probe.began_at) / (clock_s() - probe.began_s);
         if (status != 0 && status != ENGINE_INTERRUPTED) {
             fault_set(fault, "%s", error.text);
@@ -58,11 +58,11 @@ estimate_new(const plan_t *plan, const char *data_folder, estimate_t *estimate, 
 }
 
 double
-estimate_cell_s(const estimate_t *estimate, const plan_t *plan, const plan_cell_t *cell)
+pace_cell_s(const pace_t *pace, const plan_t *plan, const plan_cell_t *cell)
 {
     experiment_t experiment = {0};
     plan_experiment(plan, cell, &experiment);
-    double samples = (double)estimate->n_samples * (double)experiment.train.epochs;
+    double samples = (double)pace->n_samples * (double)experiment.train.epochs;
     experiment_free(&experiment);
-    return samples / estimate->samples_per_s / cell->cores_asked + start_s;
+    return samples / pace->samples_per_s / cell->cores_asked + start_s;
 }

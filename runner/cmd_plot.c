@@ -1,0 +1,75 @@
+// cmd_plot.c — dmlx plot: tables and figures from results alone. It never trains.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "plots/plots.h"
+#include "runner/options.h"
+
+static int
+say(const char *text)
+{
+    fprintf(stderr, "dmlx plot: %s\n", text);
+    return STATUS_RUN_FAILED;
+}
+
+static int
+plot(const results_t *results, const plots_options_t *options)
+{
+    plots_error_t error = {{0}};
+    char *notes = NULL;
+    int code = plots_write(results, options, &notes, &error);
+    if (notes && notes[0])
+        fputs(notes, stderr);
+    free(notes);
+    if (code != PLOTS_OK && code != PLOTS_NO_GNUPLOT)
+        return say(error.text);
+    if (table_print(stdout, results, TABLE_TEXT, &error) != PLOTS_OK)
+        return say(error.text);
+    const char *folder = options->folder ? options->folder : results->root;
+    fflush(stdout);
+    fprintf(stderr, "tables in %s/tables/, figures in %s/figures/\n", folder, folder);
+    return code == PLOTS_OK ? STATUS_DONE : say(error.text);
+}
+
+static int
+run(int argc, char **argv)
+{
+    const char *formats = "svg,png,pdf", *output = NULL, *against = NULL;
+    const option_t options[] = {
+        {"output", 'o', "DIR", OPTION_TEXT, &output,
+         "where tables/ and figures/ go (else beside the results)"},
+        {"format", 'f', "LIST", OPTION_TEXT, &formats, "of svg,png,pdf (all)"},
+        {"against", 'a', "RESULTS", OPTION_TEXT, &against, "draw these behind, in grey"},
+        {0},
+    };
+    int first = options_parse(&command_plot, options, argc, argv);
+    if (first < 0)
+        return options_exit_status(first);
+    if (first == argc)
+        return options_usage_fault(&command_plot, "which results? name their folder");
+    plots_options_t how = {.folder = output, .formats = figure_formats_parse(formats)};
+    if (how.formats == 0)
+        return options_usage_fault(&command_plot, "--format takes svg, png and pdf, not '%s'",
+                                   formats);
+    plots_error_t error = {{0}};
+    results_t *results = NULL, *other = NULL;
+    int status = STATUS_DONE;
+    if (results_load((const char *const *)&argv[first], (size_t)(argc - first), &results, &error) !=
+            PLOTS_OK ||
+        (against && results_load(&against, 1, &other, &error) != PLOTS_OK))
+        status = say(error.text);
+    how.against = other;
+    if (status == STATUS_DONE)
+        status = plot(results, &how);
+    results_free(&results);
+    results_free(&other);
+    return status;
+}
+
+const command_t command_plot = {
+    .name = "plot",
+    .summary = "tables and figures from results alone",
+    .usage = "[OPTION…] RESULTS…",
+    .example = "dmlx plot results/",
+    .run = run,
+};

@@ -1,0 +1,479 @@
+// cmd_run.c — dmlx run: every cell and repeat of every experiment, going on where it stopped.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plots/plots.h"
+#include "runner/attempt.h"
+#include "runner/clock.h"
+#include "runner/data_find.h"
+#include "runner/pace.h"
+#include "runner/host_facts.h"
+#include "runner/keeper.h"
+#include "runner/manifest.h"
+#include "runner/memory.h"
+#include "runner/options.h"
+#include "runner/samples.h"
+#include "runner/signals.h"
+#include "runner/trainee.h"
+
+enum { CLEAN_LIMIT_MS = 4000 };
+
+typedef struct run_options {
+    option_list_t sets;
+    const char *only;
+    const char *launcher;
+    const char *output;
+    const char *data;
+    bool is_dry;
+    bool is_plain; // tables only, no figures
+} run_options_t;
+
+// One experiment of the command line, from its file to its folder of results.
+typedef struct job {
+    const char *path;
+    experiment_t experiment; // core_speed resolved
+    plan_t *plan;
+    char hash[SPEC_HASH_BYTES];
+    char *text;
+    char *folder;
+    char *data_folder;
+    dataset_t *data;
+    pace_t pace;
+    const launcher_t *launcher;
+    record_t *record;
+} job_t;
+
+typedef struct run {
+    run_options_t options;
+    int argc;
+    char **argv;
+    diag_t *diag;
+    double host_cores;
+    job_t *jobs;
+    int n_jobs;
+    keeper_t *keeper;
+    progress_t progress;
+    int n_failed;
+    int status; // what stopped the matrix; STATUS_DONE while it goes on
+} run_t;
+
+// ---- before anything is started ----
+
+static int
+read_job(run_t *run, job_t *job)
+{
+    option_list_t sets = run->options.sets;
+    char launcher[96];
+    if (run->options.launcher && sets.n_items < OPTIONS_LIST_MAX) {
+        snprintf(launcher, sizeof launcher, "cluster.launcher=%s", run->options.launcher);
+        sets.items[sets.n_items++] = launcher;
+    }
+    spec_options_t options = {.sets = sets.items, .n_sets = (size_t)sets.n_items};
+    if (spec_read_file(job->path, &options, &job->experiment, run->diag) != 0)
+        return STATUS_BAD_SPEC;
+    experiment_resolve(&job->experiment, run->host_cores);
+    job->plan = plan_new(&job->experiment, run->host_cores, run->diag);
+    if (!job->plan ||
+        (run->options.only && plan_only(job->plan, run->options.only, run->diag) != 0))
+        return STATUS_BAD_SPEC;
+    job->text = experiment_text(&job->experiment);
+    experiment_hash(&job->experiment, job->hash);
+    job->folder = memory_format("%s/%s", run->options.output, job->experiment.name);
+    job->launcher =
+        launch_find(experiment_choice("cluster.launcher", job->experiment.cluster.launcher));
+    return STATUS_DONE;
+}
+
+// Reads all experiments, so that the faults of all are told before any starts.
+static int
+read_jobs(run_t *run)
+{
+    int status = STATUS_DONE;
+    for (int i = 0; i < run->n_jobs; i++) {
+        int job_status = read_job(run, &run->jobs[i]);
+        status = job_status != STATUS_DONE ? job_status : status;
+        for (int k = 0; k < i && job_status == STATUS_DONE; k++)
+            if (run->jobs[k].folder && strcmp(run->jobs[k].folder, run->jobs[i].folder) == 0) {
+                diag_error(run->diag, (place_t){run->jobs[i].path, 0},
+                           "its name '%s' is that of '%s' too; each experiment wants its own",
+                           run->jobs[i].experiment.name, run->jobs[k].path);
+                status = STATUS_BAD_SPEC;
+            }
+    }
+    diag_print(run->diag, stderr);
+    return status;
+}
+
+static int
+say(int status, const char *text)
+{
+    fprintf(stderr, "dmlx run: %s\n", text);
+    return status;
+}
+
+static int
+find_data(run_t *run, job_t *job)
+{
+    fault_t fault = {{0}};
+    const char *name = experiment_choice("train.data", job->experiment.train.data);
+    job->data_folder = data_find(name, run->options.data, &fault);
+    if (!job->data_folder ||
+        trainee_open_data(&job->experiment, job->data_folder, &job->data, &fault) != 0)
+        return say(STATUS_RUN_FAILED, fault.text);
+    return STATUS_DONE;
+}
+
+static int
+prepare_launcher(const run_t *run, const job_t *job)
+{
+    const cluster_t *cluster = &job->experiment.cluster;
+    launch_need_t need = {.is_limited = cluster->enforce,
+                          .is_respawning = cluster->on_loss == ON_LOSS_RESPAWN,
+                          .run_id = keeper_run_id(run->keeper)};
+    for (size_t i = 0; i < job->plan->n_cells; i++) {
+        const plan_cell_t *cell = &job->plan->cells[i];
+        need.n_nodes = cell->nodes > need.n_nodes ? (int)cell->nodes : need.n_nodes;
+        need.cores_a_node = fmax(need.cores_a_node, cell->cpu_limit);
+    }
+    fault_t fault = {{0}};
+    if (job->launcher->prepare(cluster, &need, &fault) != 0)
+        return say(STATUS_CLUSTER, fault.text);
+    return STATUS_DONE;
+}
+
+static char *
+differences_of_texts(const char *there, const char *here)
+{
+    diag_t *diag = diag_new();
+    experiment_t old = {0}, new = {0};
+    char *text = NULL;
+    if (spec_read_text(there, "there", NULL, &old, diag) == 0 &&
+        spec_read_text(here, "here", NULL, &new, diag) == 0)
+        text = experiment_differences(&old, &new);
+    experiment_free(&old);
+    experiment_free(&new);
+    diag_free(diag);
+    return text;
+}
+
+static int
+open_record(run_t *run, job_t *job)
+{
+    const char *axes[SPEC_AXES_MAX + 1] = {NULL};
+    for (size_t i = 0; i < plan_n_further(job->plan); i++)
+        axes[i] = plan_further_path(job->plan, i);
+    record_identity_t identity = {
+        .hash = job->hash, .text = job->text, .axes = axes, .differences = differences_of_texts};
+    manifest_facts_t facts = {
+        .plan = job->plan,
+        .hash = job->hash,
+        .launcher = job->launcher->name,
+        .data = job->data,
+        .data_name = experiment_choice("train.data", job->experiment.train.data),
+        .argc = run->argc,
+        .argv = run->argv,
+    };
+    record_error_t error;
+    size_t n_bytes = 0;
+    if (record_open(&job->record, job->folder, &identity, &error) != RECORD_OK)
+        return say(STATUS_RUN_FAILED, error.text);
+    char *samples = samples_csv(job->data, SAMPLES_PER_CLASS, &n_bytes);
+    int status = manifest_write(job->record, &facts, &error);
+    if (status == RECORD_OK)
+        status = manifest_write_expect(job->record, &job->experiment, &error);
+    if (status == RECORD_OK)
+        status = record_file(job->record, "samples.csv", samples, n_bytes, &error);
+    free(samples);
+    return status == RECORD_OK ? STATUS_DONE : say(STATUS_RUN_FAILED, error.text);
+}
+
+// ---- the matrix ----
+
+static void
+print_resume_command(const run_t *run)
+{
+    fputs("dmlx run: what is done stands; to go on:\n  dmlx", stderr);
+    for (int i = 0; i < run->argc; i++) {
+        bool is_plain = run->argv[i][0] &&
+                        strcspn(run->argv[i], " '\"|&;<>()$`\\*?#~\t\n") == strlen(run->argv[i]);
+        if (is_plain) {
+            fprintf(stderr, " %s", run->argv[i]);
+            continue;
+        }
+        fputs(" '", stderr);
+        for (const char *at = run->argv[i]; *at; at++)
+            fprintf(stderr, *at == '\'' ? "'\\''" : "%c", *at);
+        fputs("'", stderr);
+    }
+    fputs("\n", stderr);
+}
+
+// Tries a cell as often as the experiment allows. Returns whether the matrix goes on.
+static bool
+run_cell(run_t *run, job_t *job, const plan_cell_t *cell)
+{
+    attempt_setting_t setting = {.launcher = job->launcher,
+                                 .plan = job->plan,
+                                 .run_id = keeper_run_id(run->keeper),
+                                 .data_folder = job->data_folder,
+                                 .record = job->record,
+                                 .progress = &run->progress};
+    long retries = job->experiment.cluster.retries;
+    for (long attempt = 0; attempt <= retries; attempt++) {
+        fault_t fault = {{0}};
+        switch (attempt_run(&setting, cell, &fault)) {
+        case ATTEMPT_DONE:
+            return true;
+        case ATTEMPT_FAILED:
+            progress_note(&run->progress, "dmlx run: %s r%d failed: %s", cell->id, cell->repeat,
+                          fault.text);
+            break;
+        case ATTEMPT_INTERRUPTED:
+            run->status = STATUS_INTERRUPTED;
+            return false;
+        case ATTEMPT_IO:
+            progress_note(&run->progress, "dmlx run: %s", fault.text);
+            run->status = STATUS_RUN_FAILED;
+            return false;
+        }
+    }
+    run->n_failed++;
+    return true;
+}
+
+static void
+run_matrix(run_t *run)
+{
+    int index = 0;
+    for (int i = 0; i < run->n_jobs; i++) {
+        job_t *job = &run->jobs[i];
+        for (size_t k = 0; k < job->plan->n_cells; k++) {
+            const plan_cell_t *cell = &job->plan->cells[k];
+            double work = pace_cell_s(&job->pace, job->plan, cell);
+            char label[PLAN_ID_BYTES + 32];
+            index++;
+            if (record_is_done(job->record, cell->id, cell->repeat)) {
+                progress_skip(&run->progress, work);
+                continue;
+            }
+            snprintf(label, sizeof label, "%s r%d", cell->id, cell->repeat);
+            progress_cell(&run->progress, index, label, work);
+            bool goes_on = run_cell(run, job, cell);
+            progress_cell_end(&run->progress);
+            if (!goes_on)
+                return;
+        }
+    }
+}
+
+// What is to be done, in one line, before it is begun.
+static void
+announce(run_t *run)
+{
+    int n_cells = 0, n_done = 0;
+    double total_s = 0, left_s = 0;
+    for (int i = 0; i < run->n_jobs; i++) {
+        job_t *job = &run->jobs[i];
+        for (size_t k = 0; k < job->plan->n_cells; k++) {
+            const plan_cell_t *cell = &job->plan->cells[k];
+            double work = pace_cell_s(&job->pace, job->plan, cell);
+            bool is_done = record_is_done(job->record, cell->id, cell->repeat);
+            total_s += work;
+            left_s += is_done ? 0 : work;
+            n_done += is_done;
+            n_cells++;
+        }
+    }
+    char left[16];
+    progress_start(&run->progress, stderr, n_cells, total_s);
+    if (n_done == n_cells)
+        fprintf(stderr, "all %d runs are done already\n", n_cells);
+    else if (n_done > 0)
+        fprintf(stderr, "%d of %d runs are done already; about %s for the rest\n", n_done, n_cells,
+                progress_duration(left_s, left));
+    else
+        fprintf(stderr, "%d runs, about %s\n", n_cells, progress_duration(left_s, left));
+}
+
+// ---- afterwards ----
+
+static void
+print_results(run_t *run)
+{
+    bool is_drawn = true;
+    for (int i = 0; i < run->n_jobs; i++) {
+        const char *folder = run->jobs[i].folder;
+        results_t *results = NULL;
+        plots_error_t error = {{0}};
+        char *notes = NULL;
+        if (results_load(&folder, 1, &results, &error) != PLOTS_OK) {
+            fprintf(stderr, "dmlx run: %s\n", error.text);
+            continue;
+        }
+        table_print(stdout, results, TABLE_TEXT, &error);
+        plots_options_t options = {.formats = run->options.is_plain ? 0 : FIGURE_ALL};
+        if (plots_write(results, &options, &notes, &error) != PLOTS_OK) {
+            fprintf(stderr, "dmlx run: %s\n", error.text);
+            is_drawn = false;
+        }
+        free(notes);
+        results_free(&results);
+    }
+    fflush(stdout);
+    for (int i = 0; i < run->n_jobs; i++)
+        fprintf(stderr, "results in %s/%s\n", run->jobs[i].folder,
+                is_drawn && !run->options.is_plain ? ", figures in its figures/" : "");
+}
+
+static int
+clean_up(run_t *run)
+{
+    int status = STATUS_DONE;
+    for (int i = 0; i < run->n_jobs && run->keeper; i++) {
+        const job_t *job = &run->jobs[i];
+        fault_t fault = {{0}};
+        if (job->launcher->clean(&job->experiment.cluster, keeper_run_id(run->keeper),
+                                 CLEAN_LIMIT_MS, &fault) != 0)
+            status = say(STATUS_CLUSTER, fault.text);
+    }
+    keeper_end(&run->keeper);
+    return status;
+}
+
+static void
+free_jobs(run_t *run)
+{
+    for (int i = 0; i < run->n_jobs; i++) {
+        job_t *job = &run->jobs[i];
+        record_close(&job->record);
+        dataset_close(&job->data);
+        plan_free(job->plan);
+        experiment_free(&job->experiment);
+        free(job->text);
+        free(job->folder);
+        free(job->data_folder);
+    }
+    free(run->jobs);
+    diag_free(run->diag);
+}
+
+static void
+print_plan(const run_t *run)
+{
+    for (int i = 0; i < run->n_jobs; i++) {
+        const job_t *job = &run->jobs[i];
+        printf("%s: %zu runs of %zu cells into %s/\n", job->path, job->plan->n_cells,
+               job->plan->n_matrix_cells, job->folder);
+        printf("  %-28s %6s %6s %8s %8s %10s\n", "cell", "repeat", "nodes", "cores", "threads",
+               "CPUs/node");
+        for (size_t k = 0; k < job->plan->n_cells; k++) {
+            const plan_cell_t *cell = &job->plan->cells[k];
+            printf("  %-28s %6d %6ld %8.4g %8ld %10.4g\n", cell->id, cell->repeat, cell->nodes,
+                   cell->cores, cell->threads, cell->cpu_limit);
+        }
+    }
+}
+
+// From a clear plan to the last row.
+static int
+execute(run_t *run)
+{
+    int status = STATUS_DONE;
+    fault_t fault = {{0}};
+    keeper_sweep();
+    run->keeper = keeper_start(NULL, NULL, &fault);
+    if (!run->keeper)
+        return say(STATUS_CLUSTER, fault.text);
+    for (int i = 0; i < run->n_jobs && status == STATUS_DONE; i++) {
+        job_t *job = &run->jobs[i];
+        status = find_data(run, job);
+        if (status == STATUS_DONE)
+            status = prepare_launcher(run, job);
+        if (status == STATUS_DONE)
+            status = open_record(run, job);
+        if (status == STATUS_DONE && pace_new(job->plan, job->data_folder, &job->pace, &fault) != 0)
+            status = say(STATUS_RUN_FAILED, fault.text);
+    }
+    if (status != STATUS_DONE)
+        return status;
+    announce(run);
+    run_matrix(run);
+    progress_end(&run->progress);
+    if (run->status == STATUS_DONE)
+        print_results(run);
+    else if (run->status == STATUS_INTERRUPTED || run->status == STATUS_RUN_FAILED)
+        print_resume_command(run);
+    if (run->status == STATUS_DONE && run->n_failed > 0) {
+        fprintf(stderr, "dmlx run: %d run%s failed; the same command tries again\n", run->n_failed,
+                run->n_failed == 1 ? "" : "s");
+        run->status = STATUS_RUN_FAILED;
+    }
+    return run->status;
+}
+
+static int
+run_jobs(run_t *run, char **paths, int n_paths)
+{
+    host_facts_t host;
+    host_facts_read("", &host);
+    run->host_cores = host.cores;
+    run->diag = diag_new();
+    run->n_jobs = n_paths;
+    run->jobs = memory_new((size_t)n_paths * sizeof *run->jobs);
+    for (int i = 0; i < n_paths; i++)
+        run->jobs[i].path = paths[i];
+    int status = read_jobs(run);
+    if (status == STATUS_DONE && run->options.is_dry)
+        print_plan(run);
+    else if (status == STATUS_DONE)
+        status = execute(run);
+    int cleaned = clean_up(run);
+    free_jobs(run);
+    return status == STATUS_DONE ? cleaned : status;
+}
+
+static int
+command_main(int argc, char **argv)
+{
+    run_t run = {.options = {.output = "results"}, .argc = argc};
+    run_options_t *chosen = &run.options;
+    // getopt moves operands behind the options: keep the command as it was typed.
+    char **typed = memory_new((size_t)argc * sizeof *typed);
+    memcpy(typed, argv, (size_t)argc * sizeof *typed);
+    run.argv = typed;
+    const option_t options[] = {
+        {"dry-run", 'n', NULL, OPTION_FLAG, &chosen->is_dry, "show the plan, start nothing"},
+        {"only", 0, "CELLS", OPTION_TEXT, &chosen->only, "run these cells: 'nodes=3,cores=2|4'"},
+        {"set", 's', "KEY=VALUE", OPTION_LIST, &chosen->sets, "change a setting: train.epochs=1"},
+        {"launcher", 0, "NAME", OPTION_TEXT, &chosen->launcher, "in place of cluster.launcher"},
+        {"output", 'o', "DIR", OPTION_TEXT, &chosen->output,
+         "results go to DIR/NAME of the experiment (results)"},
+        {"data", 0, "DIR", OPTION_TEXT, &chosen->data,
+         "where the data set lies (else $DMLX_DATA, else the cache)"},
+        {"no-figures", 0, NULL, OPTION_FLAG, &chosen->is_plain, "tables only"},
+        {0},
+    };
+    int first = options_parse(&command_run, options, argc, argv);
+    int status = 0;
+    if (first < 0) {
+        status = options_exit_status(first);
+    } else if (first == argc) {
+        status = options_usage_fault(&command_run, "which experiment? name its .cfg file");
+    } else {
+        signals_start();
+        status = run_jobs(&run, argv + first, argc - first);
+    }
+    free(typed);
+    return status;
+}
+
+const command_t command_run = {
+    .name = "run",
+    .summary = "run every cell and repeat of an experiment, going on where it stopped",
+    .usage = "[OPTION…] CFG…",
+    .example = "dmlx run experiments/core_sweep.cfg",
+    .run = command_main,
+};
