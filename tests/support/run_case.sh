@@ -70,7 +70,7 @@ elif [ "$status" != "$expected_status" ]; then
     [ "$status" != 124 ] || fault "not done after $limit s"
     fault "exit status $status, expected $expected_status"
 fi
-left=$(marked_processes "$DMLX_CASE_MARK")
+left=$(marked_gone_within "$DMLX_CASE_MARK" 5)
 [ -z "$left" ] || fault "processes were left behind: $left"
 if [ "$faults" != 0 ]; then
     for stream in out err; do

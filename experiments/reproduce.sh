@@ -1,0 +1,43 @@
+#!/bin/bash
+# reproduce.sh DMLX: measures the paper's two tables on this machine and draws its figures. `make reproduce` calls it
+# from the project's root. Results go to results/node_sweep and results/core_sweep; called again it goes on where
+# it stopped. Without CIFAR-10 and without a network it uses the synthetic set, in results/synthetic/.
+set -euo pipefail
+dmlx=$1
+results=results
+sets=()
+
+box() {
+    printf '\n'
+    printf '##############################################################################\n'
+    printf '#  %-74s#\n' "" "$@" ""
+    printf '##############################################################################\n\n'
+}
+
+. tests/support/data.sh
+dmlx_find_data
+if [ -n "${DMLX_DATA:-}" ]; then
+    "$dmlx" data verify >/dev/null
+elif ! "$dmlx" data fetch; then
+    results=results/synthetic
+    sets=(--set train.data=synthetic)
+    box "NO CIFAR-10: it is not on this machine and could not be fetched (above)." \
+        "What follows is measured on a SYNTHETIC data set of the same shape." \
+        "Times can be compared; ACCURACIES CANNOT, and every row, table and figure" \
+        "says so. Results go to $results/." \
+        "" \
+        "With a network:      dmlx data fetch" \
+        "From a file:         dmlx data import cifar-10-binary.tar.gz"
+fi >&2
+
+status=0
+"$dmlx" run -o "$results" ${sets[@]+"${sets[@]}"} experiments/node_sweep.cfg experiments/core_sweep.cfg || status=$?
+[ "$status" = 0 ] || [ "$status" = 1 ] || exit "$status"
+# Cells that failed do not hide those that were measured.
+"$dmlx" plot "$results"/node_sweep "$results"/core_sweep || status=$?
+for name in node_sweep core_sweep; do
+    printf '\n'
+    "$dmlx" table "$results/$name" || status=$?
+done
+printf '\nfigures: %s\n' "$results"/{node_sweep,core_sweep}/figures
+exit "$status"
