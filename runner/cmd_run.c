@@ -287,7 +287,7 @@ announce(run_t *run)
             n_cells++;
         }
     }
-    char left[16];
+    char left[24];
     progress_start(&run->progress, stderr, n_cells, total_s);
     if (n_done == n_cells)
         fprintf(stderr, "all %d runs are done already\n", n_cells);

@@ -12,15 +12,15 @@ static const double live_interval_s = 0.25;
 static const double plain_interval_s = 60;
 
 char *
-progress_duration(double seconds, char text[16])
+progress_duration(double seconds, char text[24])
 {
     long whole = (long)ceil(fmin(fmax(seconds, 0), 1e9));
     if (whole < 60)
-        snprintf(text, 16, "%ld s", whole);
+        snprintf(text, 24, "%ld s", whole);
     else if (whole < 3600)
-        snprintf(text, 16, "%ldm %02lds", whole / 60, whole % 60);
+        snprintf(text, 24, "%ldm %02lds", whole / 60, whole % 60);
     else
-        snprintf(text, 16, "%ldh %02ldm", whole / 3600 % 100000, whole % 3600 / 60);
+        snprintf(text, 24, "%ldh %02ldm", whole / 3600 % 100000, whole % 3600 / 60);
     return text;
 }
 
@@ -103,7 +103,7 @@ progress_left_s(const progress_t *progress)
 static void
 write_line(progress_t *progress)
 {
-    char left[16], rate[24];
+    char left[24], rate[24];
     fprintf(progress->out, "cell %d/%d %s", progress->cell_index, progress->n_cells,
             progress->cell);
     if (progress->rounds > 0)

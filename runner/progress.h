@@ -55,8 +55,8 @@ void progress_end(progress_t *progress);
 // Seconds until the matrix is done, as far as can be told; NAN before anything is known.
 double progress_left_s(const progress_t *progress);
 
-// "45 s", "4m 10s", "2h 05m", into `text` of at least 16 bytes; returns it.
-char *progress_duration(double seconds, char text[16]);
+// "45 s", "4m 10s", "2h 05m", into `text` of at least 24 bytes; returns it.
+char *progress_duration(double seconds, char text[24]);
 
 // "31,200", into `text` of at least 24 bytes; returns it.
 char *progress_thousands(double number, char text[24]);

@@ -1,0 +1,103 @@
+// How far a matrix is, in words and numbers.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "runner/clock.h"
+#include "runner/progress.h"
+
+static void
+durations_and_numbers_read_easily(void **state)
+{
+    (void)state;
+    char text[24];
+    assert_string_equal(progress_duration(0, text), "0 s");
+    assert_string_equal(progress_duration(44.2, text), "45 s");
+    assert_string_equal(progress_duration(250, text), "4m 10s");
+    assert_string_equal(progress_duration(7500, text), "2h 05m");
+    assert_string_equal(progress_thousands(999, text), "999");
+    assert_string_equal(progress_thousands(31200, text), "31,200");
+    assert_string_equal(progress_thousands(1234567, text), "1,234,567");
+}
+
+static void
+the_estimate_is_told_before_anything_has_run(void **state)
+{
+    (void)state;
+    progress_t progress;
+    progress_start(&progress, stderr, 4, 40);
+    assert_true(progress_left_s(&progress) == 40);
+    progress_skip(&progress, 10);
+    assert_true(progress_left_s(&progress) == 30);
+}
+
+static void
+the_rate_seen_replaces_the_estimate(void **state)
+{
+    (void)state;
+    progress_t progress;
+    progress_start(&progress, stderr, 4, 40);
+    progress_cell(&progress, 1, "n1-c2 r1", 10);
+    progress.cell_began_s = clock_s() - 30; // the cell took three times as long as expected
+    progress_cell_end(&progress);
+    double left_s = progress_left_s(&progress);
+    assert_true(left_s > 89.9 && left_s < 91);
+}
+
+static void
+a_skipped_cell_tells_nothing_about_the_rate(void **state)
+{
+    (void)state;
+    progress_t progress;
+    progress_start(&progress, stderr, 3, 30);
+    progress_skip(&progress, 10);
+    progress_cell(&progress, 2, "n1-c2 r1", 10);
+    progress.cell_began_s = clock_s() - 20;
+    progress_cell_end(&progress);
+    double left_s = progress_left_s(&progress);
+    assert_true(left_s > 19.9 && left_s < 21);
+}
+
+static void
+a_file_gets_plain_lines_a_minute_apart(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t n_text = 0;
+    FILE *out = open_memstream(&text, &n_text);
+    progress_t progress;
+    progress_start(&progress, out, 3, 30);
+    progress_cell(&progress, 2, "n3-c6 r1", 10);
+    progress_round(&progress, 12, 20, 1.392, 31200);
+    fflush(out);
+    assert_int_equal(n_text, 0);
+    progress.drawn_s -= 61;
+    progress_round(&progress, 13, 20, 1.392, 31200);
+    progress_round(&progress, 14, 20, 1.392, 31200);
+    fclose(out);
+    assert_ptr_equal(strstr(text, "cell 2/3 n3-c6 r1  round 13/20  loss 1.3920  31,200 samples/s"),
+                     text);
+    assert_null(strchr(text, '\033'));
+    assert_null(strchr(text, '\r'));
+    assert_ptr_equal(strchr(text, '\n'), text + n_text - 1);
+    free(text);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(durations_and_numbers_read_easily),
+        cmocka_unit_test(the_estimate_is_told_before_anything_has_run),
+        cmocka_unit_test(the_rate_seen_replaces_the_estimate),
+        cmocka_unit_test(a_skipped_cell_tells_nothing_about_the_rate),
+        cmocka_unit_test(a_file_gets_plain_lines_a_minute_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
