@@ -16,6 +16,7 @@
 #include "engine/network.h"
 #include "engine/sampler.h"
 #include "engine/schedule.h"
+#include "engine/sgd.h"
 
 typedef struct {
     int batch;            /* images a step; at most the network's batch_max */
@@ -26,12 +27,6 @@ typedef struct {
     schedule_t schedule;
     uint64_t seed; /* of the dropout masks */
 } trainer_settings_t;
-
-/* A range of the parameter block, in floats: [first, end). */
-typedef struct {
-    size_t first;
-    size_t end;
-} parameter_range_t;
 
 typedef struct {
     size_t position; /* in the stream: the next sample to be trained on */

@@ -1,0 +1,71 @@
+/* engine/stage.c - what several kinds of stages share. */
+#include "engine/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+stage_normalize(const uint8_t *pixels, float *y, size_t count)
+{
+    const float scale = 2.0f / 255.0f;
+    for (size_t i = 0; i < count; i++)
+        y[i] = (float)pixels[i] * scale - 1.0f;
+}
+
+int
+stage_one_piece(const stage_t *stage, const pass_t *pass)
+{
+    (void)stage;
+    (void)pass;
+    return 1;
+}
+
+void
+stage_partials(stage_t *stage)
+{
+    int chunk = stage_chunk(stage->batch_max);
+    int pieces = (stage->batch_max + chunk - 1) / chunk;
+    pieces = pieces > PASS_PIECES ? pieces : PASS_PIECES;
+    pieces = pieces < stage->batch_max ? pieces : stage->batch_max;
+    stage->partials = engine_alloc((size_t)pieces * stage->count * sizeof(float));
+}
+
+float *
+stage_partial(stage_t *stage, int piece)
+{
+    float *partial = stage->partials + (size_t)piece * stage->count;
+    return memset(partial, 0, stage->count * sizeof(float));
+}
+
+/* Floats a piece of the sums: a few of them fit the first cache. */
+enum { SUM_PIECE = 4096 };
+
+int
+stage_sum_pieces(const stage_t *stage, const pass_t *pass)
+{
+    (void)pass;
+    return (int)((stage->count + SUM_PIECE - 1) / SUM_PIECE);
+}
+
+void
+stage_sum_partials(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    (void)thread;
+    size_t first = (size_t)piece * SUM_PIECE, end = first + SUM_PIECE;
+    end = end < stage->count ? end : stage->count;
+    float *restrict sum = stage->gradients + first;
+    memcpy(sum, stage->partials + first, (end - first) * sizeof(float));
+    for (int p = 1; p < pass->pieces; p++) {
+        const float *restrict partial = stage->partials + (size_t)p * stage->count + first;
+        for (size_t i = 0; i < end - first; i++)
+            sum[i] += partial[i];
+    }
+    stage_update(stage, pass, first, end);
+}
+
+void
+stage_update(stage_t *stage, const pass_t *pass, size_t first, size_t end)
+{
+    if (pass->sgd)
+        sgd_update(pass->sgd, stage->gradients + first, stage->offset + first, stage->offset + end);
+}

@@ -1,0 +1,132 @@
+/* engine/stage.h - the contract between a network and the stages that compute it (inside the engine
+ * only).
+ *
+ * network_new turns runs of layers into stages; a stage is its functions (stage_ops_t) and its data
+ * (stage_t). A step of training is a list of phases: every stage's forward phases, the loss, every
+ * stage's backward phases from the last to the first, then all weight phases. A phase is cut into
+ * pieces, and pieces run on any thread in any order. Two kinds of cut:
+ *
+ *   by image (pieces == NULL)  piece p works on the images pass_images(pass, p) alone. Neighbouring
+ * phases of this kind, across stages, run in one parallel region, so that a few images stay in the
+ * cache while they pass through many layers. its own (pieces != NULL)   the stage says how many
+ * pieces; the phase starts when all earlier ones have ended.
+ *
+ * No cut depends on the number of threads. A sum over images is kept as one partial sum a piece and
+ * added up in the order of the pieces in the weight phase; that is why the bits do not depend on
+ * the threads either.
+ *
+ * To add a layer: a row in spec.c's kinds, a file stage_NAME.c with its ops and a make function
+ * listed here, a case in compile.c, a plain version in reference.c, and the four rungs of tests in
+ * tests/unit/test_layers.c. */
+#ifndef ENGINE_STAGE_H
+#define ENGINE_STAGE_H
+
+#include "engine/network.h"
+#include "engine/sgd.h"
+#include "engine/threads.h"
+
+/* One batch on its way through the network. */
+typedef struct {
+    int n;                        /* images */
+    int pieces;                   /* of the phases by image */
+    int chunk;                    /* images a piece; the last may have fewer */
+    const uint8_t *const *images; /* (n) of C*H*W bytes, or NULL and */
+    const float *x;               /* (n, C, H, W) */
+    const uint8_t *labels;        /* (n) */
+    uint64_t mask_seed;           /* of dropout, another one each step */
+    const sgd_t *sgd;             /* NULL: gradients go to the block and nothing is updated */
+} pass_t;
+
+/* Of n images at most PASS_PIECES pieces, unless a piece would have more than PASS_CHUNK_MAX
+ * images; at evaluation always PASS_INFER_CHUNK images a piece. */
+enum { PASS_PIECES = 16, PASS_CHUNK_MAX = 64, PASS_INFER_CHUNK = 32 };
+
+static inline void
+pass_images(const pass_t *pass, int piece, int *first, int *end)
+{
+    *first = piece * pass->chunk;
+    *end = *first + pass->chunk < pass->n ? *first + pass->chunk : pass->n;
+}
+
+typedef struct stage stage_t;
+
+typedef struct {
+    void (*run)(stage_t *stage, const pass_t *pass, int piece, int thread);
+    int (*pieces)(const stage_t *stage, const pass_t *pass); /* NULL: by image */
+} phase_t;
+
+enum { STAGE_PHASES_MAX = 2 };
+
+typedef struct {
+    /* Called by one thread before a forward pass of either kind, when parameters may have changed:
+     * packs weights. NULL for nothing to do. */
+    void (*prepare)(stage_t *stage);
+    /* y (count, out) of x (count, in) as at evaluation. */
+    void (*infer)(stage_t *stage, const float *x, float *y, int count, int thread);
+    phase_t forward[STAGE_PHASES_MAX];  /* stage->y from stage->x */
+    phase_t backward[STAGE_PHASES_MAX]; /* stage->dx (unless NULL) from stage->dy, which it may
+                                           overwrite */
+    phase_t weights;                    /* gradients or updates of the parameters */
+    void (*free)(stage_t *stage);       /* of `own`; NULL: free(own) does */
+} stage_ops_t;
+
+struct stage {
+    const stage_ops_t *ops;
+    char name[64];
+    const network_spec_t *spec;
+    int layer;             /* the first it covers, and the one the parameters are of */
+    image_shape_t in, out; /* of one image */
+    bool has_relu;         /* a relu follows and is done here */
+    int batch_max;
+    int threads;
+    int pieces_max;               /* of the phases by image, for any n <= batch_max */
+    size_t offset;                /* of the stage's parameters in the block */
+    size_t count;                 /* of those that are trained, which come first */
+    float *parameters;            /* at `offset` in the block */
+    float *gradients;             /* the same */
+    const float *x;               /* (batch_max, in) */
+    float *y;                     /* (batch_max, out) */
+    float *dy;                    /* (batch_max, out) */
+    float *dx;                    /* (batch_max, in), NULL when nobody asks for it */
+    float *partials;              /* (pieces, count): sums over the images of each piece by image */
+    bool is_trained;              /* some of its parameters are updated in this pass */
+    void *own;                    /* the kind's own data */
+    double forward_s, backward_s; /* profile */
+};
+
+/* What follows makes stages; each reads layer stage->layer of the spec and sets ops and own. */
+typedef void make_t(stage_t *stage);
+void stage_conv(stage_t *stage);
+void stage_dense(stage_t *stage);
+void stage_relu(stage_t *stage);
+void stage_max_pool(stage_t *stage);
+void stage_avg_pool(stage_t *stage);
+void stage_batch_norm(stage_t *stage);
+void stage_dropout(stage_t *stage);
+
+/* dy = 0 wherever relu's output y is 0. */
+void stage_mask_relu(const float *y, float *dy, size_t count);
+/* The `pieces` of a phase that is not worth cutting. */
+int stage_one_piece(const stage_t *stage, const pass_t *pass);
+/* Pixels as floats: (x/255 - 0.5)/0.5. */
+void stage_normalize(const uint8_t *pixels, float *y, size_t count);
+
+/* Pieces of the phases by image, and images a piece, for a batch of n. */
+static inline int
+stage_chunk(int n)
+{
+    int chunk = (n + PASS_PIECES - 1) / PASS_PIECES;
+    return chunk < PASS_CHUNK_MAX ? chunk : PASS_CHUNK_MAX;
+}
+
+/* Gives the stage one partial gradient a piece and the weight phase that adds them up. */
+void stage_partials(stage_t *stage);
+/* Piece p's partial gradient, (count), set to zero. */
+float *stage_partial(stage_t *stage, int piece);
+void stage_sum_partials(stage_t *stage, const pass_t *pass, int piece, int thread);
+int stage_sum_pieces(const stage_t *stage, const pass_t *pass);
+/* The gradients of [first, end), counted from the stage's offset, stand in the gradient block:
+ * update if asked to. */
+void stage_update(stage_t *stage, const pass_t *pass, size_t first, size_t end);
+
+#endif
