@@ -1,16 +1,21 @@
-/* fit.h - scaling models: one table of them, each fitted, judged and used for prediction in the
- * same way.
+/* fit.h - a model fitted to points: parameters with intervals, R², error at the held-out largest
+ * size, prediction with a band.
  *
- * A model says how a time depends on a size x (nodes or cores). fit_model gives parameters with 95
- * % intervals, R² and a prediction with its band at any x. To add a model, add a row to the table
- * in fit.c: its name, its parameters, its basis functions. */
+ * Least squares; where a model's coefficients are times, none may be negative (NNLS, by trying
+ * every set of them that may be nonzero: there are at most sixteen). Intervals come from FIT_DRAWS
+ * fits to data drawn anew: the residual variance after its scaled inverse chi-square, the noise
+ * normal, so that for a model without bounds they are Student's. If repeats show that the model
+ * misses their means by more than noise (F test, 5 %), the misses and not the repeats give the
+ * variance: a wrong model does not become sure of itself by repetition. */
 #ifndef PLOTS_FIT_H
 #define PLOTS_FIT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { FIT_PARAMETERS_MAX = 4, FIT_NOTE_BYTES = 160, FIT_EQUATION_BYTES = 160 };
+#include "plots/model.h"
+
+enum { FIT_DRAWS = 4000 };
 
 typedef struct {
     double x; // nodes or cores
@@ -19,28 +24,44 @@ typedef struct {
 
 typedef struct {
     double value;
-    double low, high; // 95 %; NAN where there is no freedom left to tell
-} fit_parameter_t;
+    double low, high; // 95 %; NAN where no freedom is left to tell, INFINITY where there is no end
+} fit_value_t;
 
-typedef struct fit fit_t;
+typedef struct {
+    const model_t *model;
+    bool is_good;   // false: the note says why nothing was fitted
+    char note[128]; // "" or what to know of this fit
+    size_t n_points;
+    size_t n_sizes; // different x among them
+    double coefficients[MODEL_TERMS_MAX];
+    double r_squared;      // of y; of log y for a logarithmic model, as spreadsheets have it
+    double sigma;          // standard deviation of a residual, in the units the fit worked in
+    double degrees;        // of freedom behind it; 0: no intervals
+    double largest;        // the largest x
+    double held_out_error; // |prediction − mean| / mean at `largest`, fitted on the smaller sizes;
+                           // NAN: too few
+    double *draws; // [FIT_DRAWS * n_terms] coefficients; NULL without intervals
+} fit_t;
 
-// The models' names in the order of the table, NULL at its end: "linear", "exponential", "amdahl",
-// …
-const char *fit_model_name(size_t index);
+// Fits one model; the fit owns memory until fit_clear. Points may come in any order.
+fit_t fit_model(const model_t *model, const fit_point_t *points, size_t n);
+// The model among `names` (NULL at the end) with the smallest error at the held-out largest size;
+// where the sizes are too few for any to be held out, the first that can be fitted. Its note says
+// which way it was chosen.
+fit_t fit_best(const char *const *names, const fit_point_t *points, size_t n);
+void fit_clear(fit_t *fit);
 
-// Fits one model. Always gives a fit: where the points do not suffice, fit_note says why and
-// fit_is_good is false.
-fit_t *fit_model(const char *model, const fit_point_t *points, size_t n);
-void fit_free(fit_t **fit);
-
-bool fit_is_good(const fit_t *fit);
-const char *fit_note(const fit_t *fit);
-// With the fitted numbers in it, for a figure's key: "y = 2121 − 290·x".
-const char *fit_equation(const fit_t *fit);
-size_t fit_n_parameters(const fit_t *fit);
-const char *fit_parameter_name(const fit_t *fit, size_t index);
-fit_parameter_t fit_parameter(const fit_t *fit, size_t index);
-double fit_r_squared(const fit_t *fit);
-double fit_predict(const fit_t *fit, double x);
+// The parameter of that index, below the model's n_terms.
+fit_value_t fit_parameter(const fit_t *fit, size_t index);
+// The mean at x with its band.
+fit_value_t fit_predict(const fit_t *fit, double x);
+// The equation with its numbers. The caller frees it.
+char *fit_equation(const fit_t *fit);
+// The smallest x in [low, high] from which `rising` is above `falling`, on a grid of 1/100; value
+// INFINITY when it never is.
+fit_value_t fit_crossing(const fit_t *falling, const fit_t *rising, double low, double high);
+// Value and interval of any function of drawn coefficients: `draws` holds its FIT_DRAWS values and
+// is sorted in place.
+fit_value_t fit_interval(double value, double *draws);
 
 #endif

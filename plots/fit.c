@@ -1,0 +1,493 @@
+#include "plots/fit.h"
+
+#include <gsl/gsl_cdf.h>
+#include <gsl/gsl_linalg.h>
+#include <gsl/gsl_randist.h>
+#include <gsl/gsl_rng.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/memory.h"
+
+enum { TERMS = MODEL_TERMS_MAX };
+
+// Points of one size together: their mean, and how they spread around it.
+typedef struct {
+    double x;
+    double mean; // of y, or of log y
+    double squares;
+    size_t n;
+    double weight; // of each of its points
+} group_t;
+
+// Σ w (y − Σ cφ)² as a quadratic in c: gram = Σ w φφᵀ, target = Σ w φ y, squares = Σ w y².
+typedef struct {
+    size_t n_terms;
+    double gram[TERMS * TERMS];
+    double target[TERMS];
+    double squares;
+} normal_t;
+
+static int
+compare_points(const void *left, const void *right)
+{
+    const fit_point_t *a = left;
+    const fit_point_t *b = right;
+    if (a->x != b->x)
+        return a->x < b->x ? -1 : 1;
+    return (a->y > b->y) - (a->y < b->y);
+}
+
+static size_t
+group_points(const model_t *model, const fit_point_t *points, size_t n, group_t *groups)
+{
+    size_t n_groups = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double y = model->is_logarithmic ? log(points[i].y) : points[i].y;
+        if (n_groups == 0 || groups[n_groups - 1].x != points[i].x)
+            groups[n_groups++] = (group_t){.x = points[i].x};
+        group_t *group = &groups[n_groups - 1];
+        group->n++;
+        const double step = y - group->mean;
+        group->mean += step / (double)group->n;
+        group->squares += step * (y - group->mean);
+    }
+    for (size_t i = 0; i < n_groups; i++) {
+        const double scale = model->is_relative ? groups[i].mean : 1.0;
+        groups[i].weight = 1.0 / (scale * scale);
+    }
+    return n_groups;
+}
+
+static normal_t
+normal_of(const model_t *model, const group_t *groups, size_t n_groups)
+{
+    normal_t normal = {.n_terms = model->n_terms};
+    for (size_t g = 0; g < n_groups; g++) {
+        double terms[TERMS];
+        model->basis(groups[g].x, terms);
+        const double weight = groups[g].weight * (double)groups[g].n;
+        for (size_t i = 0; i < model->n_terms; i++) {
+            for (size_t j = 0; j < model->n_terms; j++)
+                normal.gram[i * TERMS + j] += weight * terms[i] * terms[j];
+            normal.target[i] += weight * terms[i] * groups[g].mean;
+        }
+        normal.squares += weight * groups[g].mean * groups[g].mean;
+    }
+    return normal;
+}
+
+// Solves the rows and columns of `set` (a bit a term); the others become zero. False when they are
+// not independent.
+static bool
+solve_set(const normal_t *normal, const double *target, unsigned set, double *solution)
+{
+    size_t members[TERMS];
+    size_t n = 0;
+    for (size_t i = 0; i < normal->n_terms; i++) {
+        solution[i] = 0.0;
+        if (set >> i & 1u)
+            members[n++] = i;
+    }
+    if (n == 0)
+        return true;
+    // Scaled to a unit diagonal, so that 1 and log x weigh alike.
+    double matrix[TERMS * TERMS];
+    double right[TERMS];
+    double scale[TERMS];
+    for (size_t i = 0; i < n; i++)
+        scale[i] = 1.0 / sqrt(normal->gram[members[i] * TERMS + members[i]]);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++)
+            matrix[i * n + j] = scale[i] * scale[j] * normal->gram[members[i] * TERMS + members[j]];
+        right[i] = scale[i] * target[members[i]];
+    }
+    gsl_matrix_view a = gsl_matrix_view_array(matrix, n, n);
+    gsl_vector_view b = gsl_vector_view_array(right, n);
+    gsl_error_handler_t *handler = gsl_set_error_handler_off();
+    const bool is_solved = gsl_linalg_cholesky_decomp1(&a.matrix) == 0 &&
+                           gsl_linalg_cholesky_svx(&a.matrix, &b.vector) == 0;
+    gsl_set_error_handler(handler);
+    for (size_t i = 0; is_solved && i < n; i++)
+        solution[members[i]] = scale[i] * right[i];
+    return is_solved;
+}
+
+static bool
+is_nonnegative(const double *solution, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (solution[i] < 0.0)
+            return false;
+    }
+    return true;
+}
+
+// The coefficients of least squares, under the model's bounds. The unbounded answer is tried first;
+// it is mostly the one.
+static bool
+solve(const model_t *model, const normal_t *normal, const double *target, double *best)
+{
+    const unsigned all = (1u << model->n_terms) - 1u;
+    if (!solve_set(normal, target, all, best))
+        return false;
+    if (!model->is_nonnegative || is_nonnegative(best, model->n_terms))
+        return true;
+    double best_gain = -1.0;
+    for (unsigned set = 0; set < all; set++) {
+        double solution[TERMS];
+        if (!solve_set(normal, target, set, solution) || !is_nonnegative(solution, model->n_terms))
+            continue;
+        // At a set's own optimum the sum of squares is smaller than that of nothing by
+        // targetᵀ·solution.
+        double gain = 0.0;
+        for (size_t i = 0; i < model->n_terms; i++)
+            gain += target[i] * solution[i];
+        if (gain > best_gain) {
+            best_gain = gain;
+            memcpy(best, solution, sizeof solution);
+        }
+    }
+    return true;
+}
+
+static double
+fitted(const model_t *model, const double *coefficients, double x)
+{
+    const double y = model_value(model, coefficients, x);
+    return model->is_logarithmic ? log(y) : y;
+}
+
+// How far the model misses the means of the groups, and the points their means: weighted sums of
+// squares.
+static void
+sums_of_squares(const fit_t *fit, const group_t *groups, size_t n_groups, double *misses,
+                double *spread)
+{
+    *misses = *spread = 0.0;
+    for (size_t i = 0; i < n_groups; i++) {
+        const double miss = groups[i].mean - fitted(fit->model, fit->coefficients, groups[i].x);
+        *misses += groups[i].weight * (double)groups[i].n * miss * miss;
+        *spread += groups[i].weight * groups[i].squares;
+    }
+}
+
+static void
+estimate_noise(fit_t *fit, const group_t *groups, size_t n_groups)
+{
+    double misses;
+    double spread;
+    sums_of_squares(fit, groups, n_groups, &misses, &spread);
+    const double n_terms = (double)fit->model->n_terms;
+    const double free_misses = (double)n_groups - n_terms;
+    const double free_spread = (double)(fit->n_points - n_groups);
+    fit->degrees = free_misses + free_spread;
+    if (fit->degrees <= 0.0) {
+        fit->degrees = 0.0;
+        snprintf(fit->note, sizeof fit->note,
+                 "as many sizes as parameters and no repeats: no intervals");
+        return;
+    }
+    fit->sigma = sqrt((misses + spread) / fit->degrees);
+    if (free_misses <= 0.0 || free_spread <= 0.0)
+        return;
+    const double f = (misses / free_misses) / (spread / free_spread);
+    if (gsl_cdf_fdist_Q(f, free_misses, free_spread) < 0.05) {
+        fit->sigma = sqrt(misses / free_misses);
+        fit->degrees = free_misses;
+        snprintf(fit->note, sizeof fit->note,
+                 "misses the means by more than the repeats' noise (F test, 5 %%)");
+    }
+}
+
+static void
+estimate_r_squared(fit_t *fit, const fit_point_t *points, size_t n)
+{
+    const bool is_log = fit->model->is_logarithmic;
+    double mean = 0.0;
+    for (size_t i = 0; i < n; i++)
+        mean += (is_log ? log(points[i].y) : points[i].y) / (double)n;
+    double residual = 0.0;
+    double total = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const double y = is_log ? log(points[i].y) : points[i].y;
+        const double miss = y - fitted(fit->model, fit->coefficients, points[i].x);
+        residual += miss * miss;
+        total += (y - mean) * (y - mean);
+    }
+    fit->r_squared = total > 0.0 ? 1.0 - residual / total : NAN;
+}
+
+// The same results give the same intervals: the seed is a hash of the points (FNV-1a).
+static unsigned long
+seed_of(const fit_point_t *points, size_t n, const char *name)
+{
+    uint64_t hash = 14695981039346656037u;
+    const unsigned char *bytes = (const unsigned char *)points;
+    for (size_t i = 0; i < n * sizeof *points; i++)
+        hash = (hash ^ bytes[i]) * 1099511628211u;
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * 1099511628211u;
+    return (unsigned long)(hash ^ hash >> 32);
+}
+
+// target + σ L z has the distribution of `target` over repetitions of the experiment, where gram =
+// L Lᵀ.
+static void
+draw_coefficients(fit_t *fit, const normal_t *normal, unsigned long seed)
+{
+    const size_t n = fit->model->n_terms;
+    double root[TERMS * TERMS];
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++)
+            root[i * n + j] = normal->gram[i * TERMS + j];
+    }
+    gsl_matrix_view l = gsl_matrix_view_array(root, n, n);
+    gsl_error_handler_t *handler = gsl_set_error_handler_off();
+    const bool is_regular = gsl_linalg_cholesky_decomp1(&l.matrix) == 0;
+    gsl_set_error_handler(handler);
+    if (!is_regular)
+        return;
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(random, seed);
+    fit->draws = plots_alloc(FIT_DRAWS * n, sizeof *fit->draws);
+    for (size_t draw = 0; draw < FIT_DRAWS; draw++) {
+        const double sigma = fit->sigma * sqrt(fit->degrees / gsl_ran_chisq(random, fit->degrees));
+        double z[TERMS];
+        for (size_t i = 0; i < n; i++)
+            z[i] = gsl_ran_ugaussian(random);
+        double target[TERMS];
+        for (size_t i = 0; i < n; i++) {
+            target[i] = normal->target[i];
+            for (size_t j = 0; j <= i; j++)
+                target[i] += sigma * root[i * n + j] * z[j];
+        }
+        double solution[TERMS] = {0};
+        (void)solve(fit->model, normal, target, solution);
+        memcpy(fit->draws + draw * n, solution, n * sizeof *solution);
+    }
+    gsl_rng_free(random);
+}
+
+// Points a model can use, sorted; how many.
+static size_t
+usable_points(const model_t *model, const fit_point_t *points, size_t n, fit_point_t *usable)
+{
+    size_t n_usable = 0;
+    for (size_t i = 0; i < n; i++) {
+        const bool is_apart = model->needs_company && points[i].x <= 1.0;
+        const bool is_known = isfinite(points[i].y) && points[i].x > 0.0;
+        if (is_known && !is_apart)
+            usable[n_usable++] = points[i];
+    }
+    if (n_usable > 0)
+        qsort(usable, n_usable, sizeof *usable, compare_points);
+    return n_usable;
+}
+
+static bool
+is_positive(const fit_point_t *points, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!(points[i].y > 0.0))
+            return false;
+    }
+    return true;
+}
+
+// The coefficients alone, from sorted points. False, and a note, when there is nothing to fit.
+static bool
+fit_coefficients(fit_t *fit, const fit_point_t *points, size_t n, group_t *groups, normal_t *normal)
+{
+    const model_t *model = fit->model;
+    fit->n_points = n;
+    if ((model->is_logarithmic || model->is_relative) && !is_positive(points, n)) {
+        snprintf(fit->note, sizeof fit->note, "needs values above zero");
+        return false;
+    }
+    fit->n_sizes = group_points(model, points, n, groups);
+    if (fit->n_sizes < model->n_terms) {
+        snprintf(fit->note, sizeof fit->note, "%zu %s, needs at least %zu: not fitted",
+                 fit->n_sizes, fit->n_sizes == 1 ? "size" : "sizes", model->n_terms);
+        return false;
+    }
+    fit->largest = groups[fit->n_sizes - 1].x;
+    *normal = normal_of(model, groups, fit->n_sizes);
+    if (!solve(model, normal, normal->target, fit->coefficients)) {
+        snprintf(fit->note, sizeof fit->note, "its terms cannot be told apart at these sizes");
+        return false;
+    }
+    return true;
+}
+
+static double
+held_out_error(const model_t *model, const fit_point_t *points, size_t n, double largest)
+{
+    size_t n_smaller = 0;
+    double mean = 0.0;
+    while (n_smaller < n && points[n_smaller].x < largest)
+        n_smaller++;
+    for (size_t i = n_smaller; i < n; i++)
+        mean += points[i].y / (double)(n - n_smaller);
+    fit_t fit = {.model = model};
+    normal_t normal;
+    group_t *groups = plots_alloc(n, sizeof *groups);
+    double error = NAN;
+    if (fit_coefficients(&fit, points, n_smaller, groups, &normal))
+        error = fabs(model_value(model, fit.coefficients, largest) - mean) / fabs(mean);
+    free(groups);
+    return error;
+}
+
+fit_t
+fit_model(const model_t *model, const fit_point_t *points, size_t n)
+{
+    fit_t fit = {.model = model, .r_squared = NAN, .sigma = NAN, .held_out_error = NAN};
+    fit_point_t *usable = plots_alloc(n, sizeof *usable);
+    group_t *groups = plots_alloc(n, sizeof *groups);
+    const size_t n_usable = usable_points(model, points, n, usable);
+    normal_t normal;
+    if (fit_coefficients(&fit, usable, n_usable, groups, &normal)) {
+        fit.is_good = true;
+        estimate_r_squared(&fit, usable, n_usable);
+        estimate_noise(&fit, groups, fit.n_sizes);
+        fit.held_out_error = held_out_error(model, usable, n_usable, fit.largest);
+        if (fit.degrees > 0.0)
+            draw_coefficients(&fit, &normal, seed_of(usable, n_usable, model->name));
+    }
+    free(groups);
+    free(usable);
+    return fit;
+}
+
+fit_t
+fit_best(const char *const *names, const fit_point_t *points, size_t n)
+{
+    fit_t best = {.model = model_named(names[0])};
+    bool has_any = false;
+    for (size_t i = 0; names[i] != NULL; i++) {
+        fit_t fit = fit_model(model_named(names[i]), points, n);
+        const bool is_better =
+            fit.is_good && (!best.is_good || fit.held_out_error < best.held_out_error ||
+                            (isnan(best.held_out_error) && isfinite(fit.held_out_error)));
+        if (is_better || !has_any) {
+            fit_clear(&best);
+            best = fit;
+        } else {
+            fit_clear(&fit);
+        }
+        has_any = true;
+    }
+    return best;
+}
+
+void
+fit_clear(fit_t *fit)
+{
+    free(fit->draws);
+    *fit = (fit_t){0};
+}
+
+static int
+compare_numbers(const void *left, const void *right)
+{
+    const double a = *(const double *)left;
+    const double b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+fit_value_t
+fit_interval(double value, double *draws)
+{
+    qsort(draws, FIT_DRAWS, sizeof *draws, compare_numbers);
+    return (fit_value_t){value, draws[FIT_DRAWS / 40], draws[FIT_DRAWS - 1 - FIT_DRAWS / 40]};
+}
+
+fit_value_t
+fit_parameter(const fit_t *fit, size_t index)
+{
+    double parameters[TERMS];
+    fit->model->derive(fit->coefficients, parameters);
+    fit_value_t value = {parameters[index], NAN, NAN};
+    if (fit->draws == NULL)
+        return value;
+    double *draws = plots_alloc(FIT_DRAWS, sizeof *draws);
+    for (size_t i = 0; i < FIT_DRAWS; i++) {
+        double drawn[TERMS];
+        fit->model->derive(fit->draws + i * fit->model->n_terms, drawn);
+        draws[i] = drawn[index];
+    }
+    value = fit_interval(value.value, draws);
+    free(draws);
+    return value;
+}
+
+fit_value_t
+fit_predict(const fit_t *fit, double x)
+{
+    fit_value_t value = {model_value(fit->model, fit->coefficients, x), NAN, NAN};
+    if (fit->draws == NULL)
+        return value;
+    double *draws = plots_alloc(FIT_DRAWS, sizeof *draws);
+    for (size_t i = 0; i < FIT_DRAWS; i++)
+        draws[i] = model_value(fit->model, fit->draws + i * fit->model->n_terms, x);
+    value = fit_interval(value.value, draws);
+    free(draws);
+    return value;
+}
+
+char *
+fit_equation(const fit_t *fit)
+{
+    draft_t draft = {0};
+    fit->model->equation(fit->coefficients, &draft);
+    return draft.text;
+}
+
+// By halving, after a coarse walk has found where the sign changes: the difference may change its
+// sign more than once.
+static double
+crossing_of(const model_t *falling, const double *f, const model_t *rising, const double *r,
+            double low, double high)
+{
+    enum { STEPS = 400 };
+    double before = low;
+    for (int i = 0; i <= STEPS; i++) {
+        const double x = low + (high - low) * i / STEPS;
+        if (model_value(rising, r, x) <= model_value(falling, f, x)) {
+            before = x;
+            continue;
+        }
+        double after = x;
+        while (after - before > 1e-3) {
+            const double middle = (before + after) / 2.0;
+            if (model_value(rising, r, middle) > model_value(falling, f, middle))
+                after = middle;
+            else
+                before = middle;
+        }
+        return after;
+    }
+    return INFINITY;
+}
+
+fit_value_t
+fit_crossing(const fit_t *falling, const fit_t *rising, double low, double high)
+{
+    fit_value_t value = {crossing_of(falling->model, falling->coefficients, rising->model,
+                                     rising->coefficients, low, high),
+                         NAN, NAN};
+    if (falling->draws == NULL || rising->draws == NULL)
+        return value;
+    double *draws = plots_alloc(FIT_DRAWS, sizeof *draws);
+    for (size_t i = 0; i < FIT_DRAWS; i++)
+        draws[i] =
+            crossing_of(falling->model, falling->draws + i * falling->model->n_terms, rising->model,
+                        rising->draws + i * rising->model->n_terms, low, high);
+    value = fit_interval(value.value, draws);
+    free(draws);
+    return value;
+}

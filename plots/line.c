@@ -1,0 +1,131 @@
+#include "plots/line.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/memory.h"
+
+// What stays the same along the line.
+static double
+fixed_of(const summary_cell_t *cell, line_axis_t axis)
+{
+    return axis == LINE_NODES ? cell->cores / cell->nodes : cell->nodes;
+}
+
+static double
+moving_of(const summary_cell_t *cell, line_axis_t axis)
+{
+    return axis == LINE_NODES ? cell->nodes : cell->cores;
+}
+
+static bool
+same_values(const summary_t *summary, const summary_cell_t *a, const summary_cell_t *b)
+{
+    for (size_t i = 0; i < summary->set->n_axes; i++) {
+        if (strcmp(a->values[i], b->values[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+// The line through one cell: those that differ from it along the axis alone.
+static line_t
+line_through(const summary_t *summary, size_t index, line_axis_t axis)
+{
+    const summary_cell_t *start = &summary->cells[index];
+    line_t line = {.summary = summary, .axis = axis, .fixed = fixed_of(start, axis)};
+    line.cells = plots_alloc(summary->n_cells, sizeof *line.cells);
+    for (size_t i = 0; i < summary->n_cells; i++) {
+        const summary_cell_t *cell = &summary->cells[i];
+        const bool is_on_line = fabs(fixed_of(cell, axis) - line.fixed) < 1e-9 * line.fixed &&
+                                same_values(summary, cell, start);
+        const bool is_new =
+            line.n == 0 || moving_of(cell, axis) > line_x(&line, line.n - 1) * (1.0 + 1e-9);
+        if (cell->n > 0 && is_on_line && is_new)
+            line.cells[line.n++] = i;
+    }
+    return line;
+}
+
+line_t
+line_find(const summary_t *const *summaries, size_t n, line_axis_t axis)
+{
+    line_t best = {.axis = axis};
+    for (size_t s = 0; s < n; s++) {
+        for (size_t i = 0; i < summaries[s]->n_cells; i++) {
+            if (!same_values(summaries[s], &summaries[s]->cells[i], &summaries[s]->cells[0]))
+                continue;
+            line_t line = line_through(summaries[s], i, axis);
+            const bool is_better =
+                line.n >= 2 && (line.n > best.n || (line.n == best.n && line.fixed > best.fixed));
+            if (is_better) {
+                line_clear(&best);
+                best = line;
+            } else {
+                line_clear(&line);
+            }
+        }
+    }
+    return best;
+}
+
+void
+line_clear(line_t *line)
+{
+    free(line->cells);
+    *line = (line_t){.axis = line->axis};
+}
+
+const summary_cell_t *
+line_cell(const line_t *line, size_t index)
+{
+    return &line->summary->cells[line->cells[index]];
+}
+
+double
+line_x(const line_t *line, size_t index)
+{
+    return moving_of(line_cell(line, index), line->axis);
+}
+
+static double
+value_of(const results_run_t *run, quantity_t quantity)
+{
+    switch (quantity) {
+    case QUANTITY_T:
+        return run->t_s;
+    case QUANTITY_WORK:
+        return run->work_s;
+    case QUANTITY_OVERHEAD:
+        return run->overhead_s;
+    case QUANTITY_WORK_SHARE:
+        return run->work_s / run->t_s;
+    case QUANTITY_OVERHEAD_SHARE:
+        return run->overhead_s / run->t_s;
+    case QUANTITY_ACCURACY:
+        return run->accuracy;
+    default:
+        return NAN;
+    }
+}
+
+fit_point_t *
+line_points(const line_t *line, quantity_t quantity, size_t *n_points)
+{
+    const results_set_t *set = line->summary->set;
+    fit_point_t *points = plots_alloc(line->n + set->n_runs, sizeof *points);
+    *n_points = 0;
+    for (size_t i = 0; i < line->n; i++) {
+        const summary_cell_t *cell = line_cell(line, i);
+        if (quantity == QUANTITY_SPEEDUP)
+            points[(*n_points)++] =
+                (fit_point_t){line_x(line, i), cell->quantities[QUANTITY_SPEEDUP].mean};
+        for (size_t j = 0; quantity != QUANTITY_SPEEDUP && j < set->n_runs; j++) {
+            const results_run_t *run = &set->runs[j];
+            if (run->is_done && strcmp(run->cell, cell->cell) == 0)
+                points[(*n_points)++] = (fit_point_t){line_x(line, i), value_of(run, quantity)};
+        }
+    }
+    return points;
+}

@@ -1,0 +1,30 @@
+/* line.h - the cells of a result set along one axis: nodes with the same cores a node, or cores on
+ * the same nodes. What figures and fits are made of. */
+#ifndef PLOTS_LINE_H
+#define PLOTS_LINE_H
+
+#include "plots/fit.h"
+#include "plots/summary.h"
+
+typedef enum { LINE_NODES, LINE_CORES } line_axis_t;
+
+typedef struct {
+    const summary_t *summary; // borrowed; NULL for an empty line
+    line_axis_t axis;
+    size_t *cells; // indices into the summary, rising along the axis; finished cells only
+    size_t n;
+    double fixed; // cores a node along LINE_NODES, nodes along LINE_CORES
+} line_t;
+
+// The longest line among the summaries, with the first values of the further axes; at equal length
+// the one with more cores a node, or more nodes. It has at least two cells, or is empty (n = 0).
+line_t line_find(const summary_t *const *summaries, size_t n, line_axis_t axis);
+void line_clear(line_t *line);
+
+// Where a cell lies along the line: its nodes, or its cores.
+double line_x(const line_t *line, size_t index);
+const summary_cell_t *line_cell(const line_t *line, size_t index);
+// Every finished repeat as a point; for QUANTITY_SPEEDUP, every cell. The caller frees them.
+fit_point_t *line_points(const line_t *line, quantity_t quantity, size_t *n_points);
+
+#endif

@@ -1,0 +1,232 @@
+#include "plots/model.h"
+
+#include <math.h>
+#include <string.h>
+
+// ---- the two regressions of the paper's figure 10 ----
+
+static void
+line_basis(double x, double *terms)
+{
+    terms[0] = 1.0;
+    terms[1] = x;
+}
+
+static void
+as_they_are(const double *coefficients, double *parameters)
+{
+    parameters[0] = coefficients[0];
+    parameters[1] = coefficients[1];
+}
+
+static void
+line_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g %s %.4g x", c[0], c[1] < 0.0 ? "−" : "+", fabs(c[1]));
+}
+
+static void
+exponential_derive(const double *coefficients, double *parameters)
+{
+    parameters[0] = exp(coefficients[0]);
+    parameters[1] = coefficients[1];
+}
+
+static void
+exponential_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g exp(%s%.4g x)", exp(c[0]), c[1] < 0.0 ? "−" : "", fabs(c[1]));
+}
+
+// ---- laws of scaling, as times: what one host needs, divided, and what does not divide ----
+
+static void
+amdahl_basis(double x, double *terms)
+{
+    terms[0] = 1.0;
+    terms[1] = 1.0 / x;
+}
+
+static void
+amdahl_derive(const double *c, double *parameters)
+{
+    parameters[0] = c[0] + c[1];
+    parameters[1] = c[0] / (c[0] + c[1]);
+}
+
+static void
+amdahl_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g + %.4g / x", c[0], c[1]);
+}
+
+// Gunther: y = T1 (1 + σ(x − 1) + κx(x − 1)) / x = T1 (1 − σ)/x + T1 σ + T1 κ (x − 1).
+static void
+usl_basis(double x, double *terms)
+{
+    terms[0] = 1.0 / x;
+    terms[1] = 1.0;
+    terms[2] = x - 1.0;
+}
+
+static void
+usl_derive(const double *c, double *parameters)
+{
+    const double t1 = c[0] + c[1];
+    parameters[0] = t1;
+    parameters[1] = c[1] / t1;
+    parameters[2] = c[2] / t1;
+}
+
+static void
+usl_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g / x + %.4g + %.4g (x − 1)", c[0], c[1], c[2]);
+}
+
+// Ernest (Venkataraman and others, NSDI 2016): a fixed cost, the work divided, a tree's depth, a
+// cost a machine.
+static void
+ernest_basis(double x, double *terms)
+{
+    terms[0] = 1.0;
+    terms[1] = 1.0 / x;
+    terms[2] = log(x);
+    terms[3] = x;
+}
+
+static void
+ernest_derive(const double *c, double *parameters)
+{
+    for (size_t i = 0; i < 4; i++)
+        parameters[i] = c[i];
+}
+
+static void
+ernest_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g + %.4g / x + %.4g log x + %.4g x", c[0], c[1], c[2], c[3]);
+}
+
+// ---- coordination: what n workers cost that one does not have ----
+
+// A time to begin, whatever n is, and one transfer a worker through the coordinator's link
+// (Hockney: latency and bandwidth).
+static void
+communication_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g + %.4g x", c[0], c[1]);
+}
+
+// The same with waiting for the slowest of n, whose expectation grows about as the logarithm of n.
+static void
+straggler_basis(double x, double *terms)
+{
+    terms[0] = log(x);
+    terms[1] = x - 1.0;
+}
+
+static void
+straggler_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g log x + %.4g (x − 1)", c[0], c[1]);
+}
+
+static const model_t MODELS[] = {
+    {.name = "linear",
+     .formula = "y = a + b x",
+     .source = "regression of the paper's figure 10",
+     .n_terms = 2,
+     .parameters = {"intercept", "slope"},
+     .basis = line_basis,
+     .derive = as_they_are,
+     .equation = line_equation},
+    {.name = "exponential",
+     .formula = "y = a exp(b x), fitted to log y",
+     .source = "regression of the paper's figure 10",
+     .n_terms = 2,
+     .parameters = {"factor", "rate"},
+     .is_logarithmic = true,
+     .basis = line_basis,
+     .derive = exponential_derive,
+     .equation = exponential_equation},
+    {.name = "amdahl",
+     .formula = "y = T1 (s + (1 − s)/x)",
+     .source = "Amdahl, 1967",
+     .n_terms = 2,
+     .parameters = {"t1_s", "serial_share"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .basis = amdahl_basis,
+     .derive = amdahl_derive,
+     .equation = amdahl_equation},
+    {.name = "usl",
+     .formula = "y = T1 (1 + σ(x − 1) + κ x (x − 1))/x",
+     .source = "Gunther's Universal Scalability Law",
+     .n_terms = 3,
+     .parameters = {"t1_s", "contention", "coherency"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .basis = usl_basis,
+     .derive = usl_derive,
+     .equation = usl_equation},
+    {.name = "ernest",
+     .formula = "y = a + b/x + c log x + d x",
+     .source = "Ernest, NSDI 2016",
+     .n_terms = 4,
+     .parameters = {"fixed_s", "divided_s", "tree_s", "each_s"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .basis = ernest_basis,
+     .derive = ernest_derive,
+     .equation = ernest_equation},
+    {.name = "communication",
+     .formula = "y = latency + transfer x, x > 1",
+     .source = "Hockney",
+     .n_terms = 2,
+     .parameters = {"latency_s", "transfer_s"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .needs_company = true,
+     .basis = line_basis,
+     .derive = as_they_are,
+     .equation = communication_equation},
+    {.name = "straggler",
+     .formula = "y = waiting log x + transfer (x − 1)",
+     .source = "expected maximum of x workers, and one transfer each",
+     .n_terms = 2,
+     .parameters = {"waiting_s", "transfer_s"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .needs_company = true,
+     .basis = straggler_basis,
+     .derive = as_they_are,
+     .equation = straggler_equation},
+};
+
+const model_t *
+model_at(size_t index)
+{
+    return index < sizeof MODELS / sizeof *MODELS ? &MODELS[index] : NULL;
+}
+
+const model_t *
+model_named(const char *name)
+{
+    for (size_t i = 0; model_at(i) != NULL; i++) {
+        if (strcmp(model_at(i)->name, name) == 0)
+            return model_at(i);
+    }
+    return NULL;
+}
+
+double
+model_value(const model_t *model, const double *coefficients, double x)
+{
+    double terms[MODEL_TERMS_MAX];
+    model->basis(x, terms);
+    double sum = 0.0;
+    for (size_t i = 0; i < model->n_terms; i++)
+        sum += coefficients[i] * terms[i];
+    return model->is_logarithmic ? exp(sum) : sum;
+}
