@@ -25,7 +25,7 @@
 
 enum {
     PLAN_CELLS_MAX = 100000, // cells times repeats
-    PLAN_ID_BYTES = 200
+    PLAN_ID_BYTES = 200      // with the repeat it still is a file name
 };
 
 // One run: a cell of the matrix in one of its repeats.

@@ -350,3 +350,22 @@ setting_suggest(const char *group, const char *typed)
     free(parts);
     return found;
 }
+
+char *
+setting_suggest_any(const char *typed)
+{
+    const char **names = memory_new((2 * n_settings + 1) * sizeof *names);
+    for (size_t i = 0; i < n_settings; i++) {
+        names[2 * i] = settings[i].path;
+        names[2 * i + 1] = setting_name(&settings[i]);
+    }
+    const char *near = suggest_nearest(typed, names);
+    char *found = near ? memory_text(near) : NULL;
+    free(names);
+    static const char *const groups[] = {"train", "cluster", "matrix"};
+    for (size_t i = 0; i < 3 && !found; i++) {
+        const setting_t *known = known_elsewhere(groups[i], typed);
+        found = known ? memory_text(known->path) : NULL;
+    }
+    return found;
+}

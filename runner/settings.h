@@ -28,7 +28,7 @@ typedef enum {
     SETTING_CHOICE,       // int, an index into choices
     SETTING_TEXTS,        // text_list_t
     SETTING_MODEL,        // model_t: a name or a list of layers
-    SETTING_ELSEWHERE // read by spec_matrix.c (axes, zip, expect …); here for help and did-you-mean
+    SETTING_ELSEWHERE // read by matrix_read.c (axes, zip, expect …); here for help and did-you-mean
 } setting_type_t;
 
 #define SETTING_AUTO (-1.0)
@@ -97,5 +97,8 @@ char *setting_allowed(const setting_t *setting);
 // for the top), or NULL. Returns the part after the prefix, up to the next dot, in a text that the
 // caller frees.
 char *setting_suggest(const char *prefix, const char *typed);
+
+// The nearest name or full path of any setting, or NULL. The caller frees it.
+char *setting_suggest_any(const char *typed);
 
 #endif

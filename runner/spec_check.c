@@ -1,0 +1,241 @@
+#include "runner/spec_check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runner/matrix.h"
+#include "runner/model_text.h"
+#include "runner/plan.h"
+
+// The least share of a real core that a worker can sensibly be limited to.
+static const double cpu_limit_min = 0.01;
+
+// Where a setting is written; else where its group is.
+static place_t
+place_of(const tree_t *root, const char *path)
+{
+    const tree_t *at = tree_at(root, path);
+    char group[SPEC_VALUE_BYTES];
+    snprintf(group, sizeof group, "%.*s", (int)strcspn(path, "."), path);
+    if (!at)
+        at = tree_at(root, group);
+    return at ? at->place : root->place;
+}
+
+static void
+check_image(const experiment_t *experiment, const tree_t *root, diag_t *diag)
+{
+    const image_t *image = &experiment->train.image;
+    const long is[] = {image->channels, image->height, image->width, image->classes};
+    static const long cifar[] = {3, 32, 32, 10};
+    static const char *const paths[] = {"train.image.channels", "train.image.height",
+                                        "train.image.width", "train.image.classes"};
+    for (int i = 0; i < 4 && experiment->train.data == DATA_CIFAR10; i++)
+        if (is[i] != cifar[i])
+            diag_error(
+                diag, place_of(root, paths[i]),
+                "'%s' is %ld, but it is %ld in CIFAR-10; for other images write data = \"own\"",
+                paths[i], is[i], cifar[i]);
+    model_check(&experiment->train.model, image, place_of(root, "train.model"), diag);
+}
+
+static void
+check_name(const experiment_t *experiment, const tree_t *root, diag_t *diag)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const char *name = experiment->name;
+    if (!name[0] || name[0] == '.' || strlen(name) > 100 || strspn(name, letters) != strlen(name))
+        diag_error(
+            diag, place_of(root, "name"),
+            "'name' is '%.100s'; it names a folder: letters, digits, '.', '_' and '-', at most 100",
+            name);
+}
+
+static void
+check_hosts(const experiment_t *experiment, const tree_t *root, diag_t *diag)
+{
+    if (experiment->cluster.launcher == LAUNCHER_LOCAL && experiment->cluster.hosts.n_items > 0)
+        diag_warning(diag, place_of(root, "cluster.hosts"),
+                     "'cluster.hosts' is not used by the launcher \"local\"");
+}
+
+static void
+check_emulation(const experiment_t *experiment, const tree_t *root, diag_t *diag)
+{
+    if (!experiment->cluster.enforce && experiment->cluster.core_speed != 1)
+        diag_error(
+            diag, place_of(root, "cluster.emulate.core_speed"),
+            "an emulated core is a CPU limit, and 'cluster.enforce' is false; leave one of the two "
+            "out");
+}
+
+static void
+check_size(const experiment_t *experiment, size_t n_cells, diag_t *diag)
+{
+    double n_runs = (double)n_cells * (double)experiment->matrix.repeats;
+    diag_error(diag, experiment->matrix.place,
+               "the matrix has %.0f runs (cells times repeats); at most %d are taken", n_runs,
+               PLAN_CELLS_MAX);
+}
+
+// What can be wrong with a cell; each is told once, for the first cell that has it.
+typedef enum {
+    CELL_FRACTION,
+    CELL_LIMIT,
+    CELL_WORKERS,
+    CELL_NESTEROV,
+    CELL_ID,
+    CELL_HOSTS,
+    N_CELL_FAULTS
+} cell_fault_t;
+
+typedef struct cell_faults {
+    size_t n[N_CELL_FAULTS];
+    char first[N_CELL_FAULTS][MATRIX_ID_BYTES];
+    double value[N_CELL_FAULTS]; // of the first
+    long nodes[N_CELL_FAULTS];
+} cell_faults_t;
+
+static void
+count(cell_faults_t *faults, cell_fault_t fault, const char *id, double value, long nodes)
+{
+    if (faults->n[fault]++ > 0)
+        return;
+    snprintf(faults->first[fault], MATRIX_ID_BYTES, "%s", id);
+    faults->value[fault] = value;
+    faults->nodes[fault] = nodes;
+}
+
+static void
+look_at_cell(const experiment_t *experiment, const size_t value_index[SPEC_AXES_MAX],
+             cell_faults_t *faults)
+{
+    const matrix_t *matrix = &experiment->matrix;
+    char id[MATRIX_ID_BYTES];
+    matrix_cell_id(matrix, value_index, id);
+    long nodes = matrix_nodes(matrix, value_index);
+    double per_node = matrix_cores(matrix, value_index) / (double)nodes;
+    // Axes change plain numbers alone, so the copy may share what the original owns.
+    experiment_t cell = *experiment;
+    for (size_t i = 0; i < matrix->n_axes; i++)
+        if (matrix->axes[i].setting)
+            axis_value_apply(matrix->axes[i].setting, &matrix->axes[i].values[value_index[i]],
+                             &cell);
+    double speed = cell.cluster.core_speed;
+    if (!cell.cluster.enforce && fabs(per_node - round(per_node)) > 1e-9)
+        count(faults, CELL_FRACTION, id, per_node, nodes);
+    if (cell.cluster.enforce && speed > 0 && per_node * speed < cpu_limit_min)
+        count(faults, CELL_LIMIT, id, per_node * speed, nodes);
+    if (cell.cluster.on_loss == ON_LOSS_CONTINUE && cell.cluster.min_workers > nodes)
+        count(faults, CELL_WORKERS, id, 0, nodes);
+    if (cell.train.nesterov && cell.train.momentum == 0)
+        count(faults, CELL_NESTEROV, id, 0, nodes);
+    if (strlen(id) >= PLAN_ID_BYTES)
+        count(faults, CELL_ID, id, 0, nodes);
+    size_t n_hosts = cell.cluster.hosts.n_items;
+    if (cell.cluster.launcher != LAUNCHER_LOCAL && (size_t)nodes > n_hosts)
+        count(faults, CELL_HOSTS, id, 0, nodes);
+}
+
+// " (and 3 more cells)"
+static const char *
+more(size_t n, char room[SPEC_VALUE_BYTES])
+{
+    room[0] = '\0';
+    if (n > 1)
+        snprintf(room, SPEC_VALUE_BYTES, " (and %zu more cell%s)", n - 1, n > 2 ? "s" : "");
+    return room;
+}
+
+static void
+tell_cells(const experiment_t *experiment, const cell_faults_t *faults, const tree_t *root,
+           diag_t *diag)
+{
+    char room[SPEC_VALUE_BYTES];
+    place_t place = experiment->matrix.place;
+    if (faults->n[CELL_FRACTION])
+        diag_error(
+            diag, place,
+            "%s%s gives a node %g of a core, which needs a CPU limit, and 'cluster.enforce' is "
+            "false",
+            faults->first[CELL_FRACTION], more(faults->n[CELL_FRACTION], room),
+            faults->value[CELL_FRACTION]);
+    if (faults->n[CELL_LIMIT])
+        diag_error(diag, place, "%s%s gives a node %g of a real core; the least is %g",
+                   faults->first[CELL_LIMIT], more(faults->n[CELL_LIMIT], room),
+                   faults->value[CELL_LIMIT], cpu_limit_min);
+    if (faults->n[CELL_WORKERS])
+        diag_error(diag, place_of(root, "cluster.min_workers"),
+                   "'cluster.min_workers' is %ld, and %s%s has %ld",
+                   experiment->cluster.min_workers, faults->first[CELL_WORKERS],
+                   more(faults->n[CELL_WORKERS], room), faults->nodes[CELL_WORKERS]);
+    if (faults->n[CELL_NESTEROV])
+        diag_error(diag, place_of(root, "train.nesterov"),
+                   "'train.nesterov' needs a momentum over 0");
+    if (faults->n[CELL_ID])
+        diag_error(diag, place,
+                   "the matrix has so many axes that '%.40s…' is too long for a folder",
+                   faults->first[CELL_ID]);
+    if (faults->n[CELL_HOSTS])
+        diag_error(diag, place_of(root, "cluster.hosts"),
+                   "%s%s asks for %ld workers, and 'cluster.hosts' has %zu",
+                   faults->first[CELL_HOSTS], more(faults->n[CELL_HOSTS], room),
+                   faults->nodes[CELL_HOSTS], experiment->cluster.hosts.n_items);
+}
+
+// A rule that no cell matches is a slip: a value that is not on its axis, most likely.
+static void
+check_rules(const matrix_t *matrix, const char *path, const rule_t *rules, size_t n_rules,
+            size_t n_cells, diag_t *diag)
+{
+    for (size_t i = 0; i < n_rules; i++) {
+        bool is_used = false;
+        for (size_t c = 0; c < n_cells && !is_used; c++) {
+            size_t value_index[SPEC_AXES_MAX];
+            matrix_cell(matrix, c, value_index);
+            is_used = rule_matches(&rules[i], matrix, value_index);
+        }
+        if (!is_used)
+            diag_error(diag, rules[i].place, "no cell of the matrix matches this group of '%s'",
+                       path);
+    }
+}
+
+static void
+check_matrix(const experiment_t *experiment, const tree_t *root, diag_t *diag)
+{
+    const matrix_t *matrix = &experiment->matrix;
+    size_t n_cells = matrix_n_cells(matrix), n_kept = 0;
+    if (n_cells > PLAN_CELLS_MAX || n_cells * (size_t)matrix->repeats > PLAN_CELLS_MAX) {
+        check_size(experiment, n_cells, diag);
+        return;
+    }
+    check_rules(matrix, "matrix.exclude", matrix->exclude, matrix->n_exclude, n_cells, diag);
+    check_rules(matrix, "matrix.only", matrix->only, matrix->n_only, n_cells, diag);
+    static const cell_faults_t none;
+    cell_faults_t faults = none;
+    for (size_t c = 0; c < n_cells; c++) {
+        size_t value_index[SPEC_AXES_MAX];
+        matrix_cell(matrix, c, value_index);
+        if (!matrix_keeps(matrix, value_index))
+            continue;
+        n_kept += 1;
+        look_at_cell(experiment, value_index, &faults);
+    }
+    if (n_kept == 0)
+        diag_error(diag, matrix->place, "'matrix.exclude' and 'matrix.only' leave no cell to run");
+    tell_cells(experiment, &faults, root, diag);
+}
+
+void
+spec_check(const experiment_t *experiment, const tree_t *root, bool is_matrix_whole, diag_t *diag)
+{
+    check_name(experiment, root, diag);
+    check_image(experiment, root, diag);
+    check_hosts(experiment, root, diag);
+    check_emulation(experiment, root, diag);
+    if (is_matrix_whole)
+        check_matrix(experiment, root, diag);
+}
