@@ -1,7 +1,6 @@
 #define _GNU_SOURCE // pidfd_open
 #include "runner/limits.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -254,19 +253,4 @@ limits_remove(const limits_group_t *group, int timeout_ms, fault_t *fault)
     fault_set(fault, "the control group '%s' cannot be removed within %d ms: %s, %d processes (%d)",
               group->cpu, timeout_ms, strerror(errno), n, (int)pid);
     return LIMITS_BUSY;
-}
-
-void
-limits_each(const limits_host_t *host, const char *prefix,
-            void (*visit)(const limits_group_t *group, void *context), void *context)
-{
-    DIR *folder = host->kind == LIMITS_V1 || host->kind == LIMITS_V2 ? opendir(host->cpu) : NULL;
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        limits_group_t group;
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && entry->d_type == DT_DIR &&
-            place_group(host, entry->d_name, &group, NULL) == 0)
-            visit(&group, context);
-    }
-    if (folder)
-        closedir(folder);
 }

@@ -103,9 +103,9 @@ int limits_members(const limits_group_t *group, pid_t *pids, int n_max);
 // is empty and removes it. Fine when it is gone already. LIMITS_BUSY after timeout_ms.
 int limits_remove(const limits_group_t *group, int timeout_ms, fault_t *fault);
 
-// The groups in the host's folder whose name starts with `prefix`, in no order: calls `visit` with
-// each (cores not filled in), which may remove it.
-void limits_each(const limits_host_t *host, const char *prefix,
+// Visits the groups whose names start with `prefix`, wherever in the hierarchy, in no order (cores
+// not filled in); `visit` may remove them. In v1 one that stands in cpuacct alone is visited too.
+void limits_each(const char *root, const char *prefix,
                  void (*visit)(const limits_group_t *group, void *context), void *context);
 
 // The command that runs `argv` in a scope of systemd's with that limit: NULL-terminated, to be

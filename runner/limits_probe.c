@@ -1,5 +1,6 @@
 // limits_probe.c — where a control group can be made, and what limits us already.
 #define _GNU_SOURCE // wait statuses beside fork
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -20,7 +21,8 @@ enum {
     SCOPE_WAIT_MS = 5000,
     REMOVE_WAIT_MS = 1000,
     SCOPE_ARGS = 10,
-    PIDS_MAX = 4096
+    PIDS_MAX = 4096,
+    DEPTH_MAX = 12 // of the hierarchy, where groups are looked for
 };
 
 double
@@ -384,4 +386,66 @@ limits_current(const char *root, limits_group_t *group, fault_t *fault)
     found.cores = quota_tightest(found.kind, found.cpu, &found.period_us);
     *group = found;
     return 0;
+}
+
+// A walk through a hierarchy.
+typedef struct walk {
+    limits_kind_t kind;
+    const char *top, *usage_top; // where the hierarchies begin; usage_top is "" where there is none
+    const char *prefix;
+    void (*visit)(const limits_group_t *group, void *context);
+    void *context;
+} walk_t;
+
+static void
+visit_group(const walk_t *walk, const char *folder, const char *name)
+{
+    limits_group_t group = {.kind = walk->kind};
+    const char *below = folder + strlen(walk->top);
+    int n_cpu = snprintf(group.cpu, sizeof group.cpu, "%s/%s", folder, name);
+    int n_usage = 0;
+    if (*walk->usage_top)
+        n_usage =
+            snprintf(group.usage, sizeof group.usage, "%s%s/%s", walk->usage_top, below, name);
+    int n_name = snprintf(group.name, sizeof group.name, "%s", name);
+    if (n_cpu < LIMITS_PATH_BYTES && n_usage < LIMITS_PATH_BYTES && n_name < LIMITS_NAME_BYTES)
+        walk->visit(&group, walk->context);
+}
+
+static void
+walk_folder(const walk_t *walk, const char *path, int depth)
+{
+    DIR *folder = depth < DEPTH_MAX ? opendir(path) : NULL;
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        char below[LIMITS_PATH_BYTES];
+        if (entry->d_type != DT_DIR || *entry->d_name == '.')
+            continue;
+        if (strncmp(entry->d_name, walk->prefix, strlen(walk->prefix)) == 0)
+            visit_group(walk, path, entry->d_name);
+        else if (snprintf(below, sizeof below, "%s/%s", path, entry->d_name) < LIMITS_PATH_BYTES)
+            walk_folder(walk, below, depth + 1);
+    }
+    if (folder)
+        closedir(folder);
+}
+
+void
+limits_each(const char *root, const char *prefix,
+            void (*visit)(const limits_group_t *group, void *context), void *context)
+{
+    mount_t cpu, usage;
+    char top[LIMITS_PATH_BYTES * 2], usage_top[LIMITS_PATH_BYTES * 2] = "";
+    bool is_v1 = find_mount(root, "cpu", &cpu);
+    if (!is_v1 && !find_mount(root, NULL, &cpu))
+        return;
+    snprintf(top, sizeof top, "%s%s", root, cpu.point);
+    if (is_v1 && find_mount(root, "cpuacct", &usage))
+        snprintf(usage_top, sizeof usage_top, "%s%s", root, usage.point);
+    walk_t walk = {
+        is_v1 ? LIMITS_V1 : LIMITS_V2, top, is_v1 ? usage_top : top, prefix, visit, context};
+    walk_folder(&walk, top, 0);
+    if (*usage_top && strcmp(usage_top, top) != 0) {
+        walk.top = usage_top;
+        walk_folder(&walk, usage_top, 0);
+    }
 }

@@ -396,8 +396,9 @@ process_started(pid_t pid)
     return n_read == 2 && state != 'Z' && state != 'X' ? started : 0;
 }
 
+// Calls for each entry "NAME=value" of the process's environment until one is taken.
 static bool
-carries(pid_t pid, const char *variable)
+find_entry(pid_t pid, bool (*is_taken)(const char *entry, void *context), void *context)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
@@ -408,20 +409,60 @@ carries(pid_t pid, const char *variable)
     size_t n_bytes = 0;
     bool is_found = false;
     while (!is_found && getdelim(&entry, &n_bytes, 0, file) > 0)
-        is_found = strcmp(entry, variable) == 0;
+        is_found = is_taken(entry, context);
     free(entry);
     fclose(file);
     return is_found;
 }
 
+static bool
+is_mark(const char *entry, void *context)
+{
+    const char *mark = context;
+    size_t n = strlen(mark);
+    return mark[n - 1] == '=' ? strncmp(entry, mark, n) == 0 : strcmp(entry, mark) == 0;
+}
+
+bool
+process_is_marked(pid_t pid, const char *mark)
+{
+    return find_entry(pid, is_mark, (char *)(size_t)mark);
+}
+
+// A variable that is looked for, and where its value goes.
+typedef struct wanted {
+    const char *name;
+    char *value;
+    size_t n_bytes;
+} wanted_t;
+
+static bool
+take_value(const char *entry, void *context)
+{
+    wanted_t *wanted = context;
+    size_t n_name = strlen(wanted->name);
+    if (strncmp(entry, wanted->name, n_name) != 0 || entry[n_name] != '=')
+        return false;
+    snprintf(wanted->value, wanted->n_bytes, "%s", entry + n_name + 1);
+    return true;
+}
+
+bool
+process_variable(pid_t pid, const char *name, char *value, size_t n_bytes)
+{
+    wanted_t wanted = {name, value, n_bytes};
+    return find_entry(pid, take_value, &wanted);
+}
+
 int
-process_marked(const char *variable, pid_t *pids, int n_max)
+process_marked(const char *mark, pid_t *pids, int n_max)
 {
     DIR *proc = opendir("/proc");
     int n = 0;
     for (struct dirent *entry; proc && (entry = readdir(proc));) {
         pid_t pid = (pid_t)atoi(entry->d_name);
-        if (pid <= 0 || pid == getpid() || !carries(pid, variable) || process_started(pid) == 0)
+        if (pid <= 0 || pid == getpid() || !process_is_marked(pid, mark) ||
+            process_started(pid) == 0)
             continue;
         if (n < n_max)
             pids[n] = pid;

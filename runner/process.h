@@ -87,9 +87,14 @@ int process_exit_status(int status);
 // together name a process for good.
 unsigned long long process_started(pid_t pid);
 
-// Ids of this user's processes that carry `variable` ("DMLX_RUN=…", whole) in their environment,
-// the caller left out; returns how many there are in all. Root sees everybody's.
-int process_marked(const char *variable, pid_t *pids, int n_max);
+// Ids of this user's processes that carry the mark "NAME=value", or with "NAME=" the variable with
+// any value, in the environment they were started with. The caller and zombies are left out.
+// Returns how many there are in all. Root sees everybody's.
+int process_marked(const char *mark, pid_t *pids, int n_max);
+bool process_is_marked(pid_t pid, const char *mark);
+
+// The value of a variable in a process's environment; false: none, `value` is untouched then.
+bool process_variable(pid_t pid, const char *name, char *value, size_t n_bytes);
 
 // Milliseconds of the monotonic clock: for time limits.
 long long process_clock_ms(void);

@@ -486,11 +486,15 @@ an_empty_group_of_that_name_is_taken_over(void **state)
     waitpid(pid, NULL, 0);
 }
 
+static int n_remembered;
+
+// v1 shows a group twice: where it limits, and where it counts.
 static void
 remember(const limits_group_t *group, void *context)
 {
-    (void)group;
-    ++*(int *)context;
+    const limits_group_t *expected = context;
+    assert_string_equal(group->name, expected->name);
+    n_remembered++;
 }
 
 static void
@@ -498,14 +502,13 @@ groups_are_found_by_their_prefix(void **state)
 {
     (void)state;
     limits_group_t group = real_group("each", 0.5);
-    limits_host_t host;
-    limits_probe("", &host, NULL);
-    int n = 0;
-    limits_each(&host, group.name, remember, &n);
-    assert_int_equal(n, 1);
+    n_remembered = 0;
+    limits_each("", group.name, remember, &group);
+    assert_true(n_remembered > 0);
+    n_remembered = 0;
     assert_int_equal(limits_remove(&group, LIMIT_MS, NULL), 0);
-    limits_each(&host, group.name, remember, &n);
-    assert_int_equal(n, 1);
+    limits_each("", group.name, remember, &group);
+    assert_int_equal(n_remembered, 0);
 }
 
 #define ON_FAKE(test) cmocka_unit_test_setup_teardown(test, fake_new, fake_remove)
