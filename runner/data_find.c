@@ -1,14 +1,13 @@
 #include "runner/data_find.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/synthetic.h"
+#include "plots/draft.h"
 #include "runner/memory.h"
 
 const char data_folder_name[] = "cifar-10-batches-bin";
@@ -22,21 +21,11 @@ static const char synthetic_folder[] = "synthetic-1";
 int
 data_make_folder(const char *path, fault_t *fault)
 {
-    char *partial = memory_text(path);
-    int status = 0;
-    for (char *slash = partial; status == 0 && slash;) {
-        slash = strchr(slash + 1, '/');
-        if (slash)
-            *slash = '\0';
-        if (mkdir(partial, 0755) != 0 && errno != EEXIST) {
-            fault_set(fault, "folder '%s' cannot be made: %s", partial, strerror(errno));
-            status = -1;
-        }
-        if (slash)
-            *slash = '/';
-    }
-    free(partial);
-    return status;
+    plots_error_t error = {{0}};
+    if (draft_folder(path, &error) == PLOTS_OK)
+        return 0;
+    fault_set(fault, "%s", error.text);
+    return -1;
 }
 
 char *

@@ -227,16 +227,17 @@ swap_in(const store_t *store, fault_t *fault)
     return status;
 }
 
-// The folder aside is gone when the fault is read, so its path says nothing: leaves the file's
-// name.
+// The folder aside is gone when the fault is read: what is at fault is where it was filled from.
 static void
-drop_aside(const store_t *store, fault_t *fault)
+name_source(const store_t *store, const char *source, fault_t *fault)
 {
-    char *prefix = memory_format("%s/", store->aside);
-    char *at = strstr(fault->text, prefix);
-    if (at)
-        memmove(at, at + strlen(prefix), strlen(at + strlen(prefix)) + 1);
-    free(prefix);
+    char *at = strstr(fault->text, store->aside);
+    if (!at)
+        return;
+    char *rest = memory_text(at + strlen(store->aside));
+    *at = '\0';
+    fault_set(fault, "%s%s%s", fault->text, source, rest);
+    free(rest);
 }
 
 // Checks what has been written, notes where it came from and puts it in its place.
@@ -245,7 +246,7 @@ store_finish(const store_t *store, const data_origin_t *origin, fault_t *fault)
 {
     dataset_t *set = NULL;
     if (data_open(&set, store->aside, fault) != 0) {
-        drop_aside(store, fault);
+        name_source(store, origin->source, fault);
         return -1;
     }
     data_origin_t noted = *origin;
@@ -379,10 +380,10 @@ data_store_archive(const char *archive, const char *target, bool is_replacing,
     int status = store_begin(&store, target, is_replacing, fault);
     if (status == 0) {
         status = extract(archive, &store, fault);
-        if (status == 0)
-            status = store_finish(&store, origin, fault);
         if (status != 0)
             fault_set(fault, "'%s': %s", archive, fault->text);
+        else
+            status = store_finish(&store, origin, fault);
     }
     store_end(&store, status == 0);
     return status;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plots/csv.h"
 #include "runner/memory.h"
 
 enum { NAME_COLUMNS = 12, GRID_GAP = 2 };
@@ -48,11 +49,8 @@ samples_csv(const dataset_t *set, int n_per_class, size_t *n_bytes)
 {
     image_shape_t shape = dataset_shape(set);
     const uint8_t **images = pick(set, n_per_class);
-    char *text = NULL;
-    FILE *out = open_memstream(&text, n_bytes);
-    if (!out)
-        abort();
-    fputs("class,name,index,row,column,red,green,blue\r\n", out);
+    draft_t text = {0};
+    draft_add(&text, "class,name,index,row,column,red,green,blue\n");
     for (int i = 0; i < dataset_classes(set) * n_per_class; i++) {
         if (!images[i])
             continue;
@@ -60,15 +58,16 @@ samples_csv(const dataset_t *set, int n_per_class, size_t *n_bytes)
         for (int y = 0; y < shape.height; y++) {
             for (int x = 0; x < shape.width; x++) {
                 pixel_t pixel = pixel_at(images[i], shape, y, x);
-                fprintf(out, "%d,%s,%d,%d,%d,%d,%d,%d\r\n", label, dataset_class_name(set, label),
-                        i % n_per_class, y, x, pixel.red, pixel.green, pixel.blue);
+                draft_add(&text, "%d,", label);
+                csv_add_text(&text, dataset_class_name(set, label));
+                draft_add(&text, ",%d,%d,%d,%d,%d,%d\n", i % n_per_class, y, x, pixel.red,
+                          pixel.green, pixel.blue);
             }
         }
     }
-    if (fclose(out) != 0)
-        abort();
     free(images);
-    return text;
+    *n_bytes = text.length;
+    return text.text;
 }
 
 unsigned char *
