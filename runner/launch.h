@@ -44,7 +44,8 @@ enum {
     LAUNCH_ENDPOINT_BYTES = 512,
     LAUNCH_ARGS_MAX = 40,
     LAUNCH_TEXT_BYTES_MAX = 4 << 20, // of a cell's text
-    LAUNCH_COORDINATOR = -1          // in place of a rank
+    LAUNCH_COORDINATOR = -1,         // in place of a rank
+    LAUNCH_CELL = -2                 // all processes of the cell
 };
 
 enum {
@@ -154,9 +155,18 @@ void launch_process_name(const launch_cell_t *cell, int rank, char name[LAUNCH_N
 // Where standard error of that process goes: FOLDER/worker-2.log. The caller frees it.
 char *launch_log_path(const launch_cell_t *cell, int rank);
 
+// The name of the control group, container or service of that process: dmlx-<run>-<cell>-<process>.
+// With rank LAUNCH_CELL the prefix of all of them, "dmlx-<run>-<cell>-".
+void launch_group_name(const launch_cell_t *cell, int rank, char *name, size_t n_bytes);
+
+// Fills in LAUNCH_ENDED: "worker-2 on 'node7' was killed by signal 9 (Killed); see
+// '…/worker-2.log'", with the log's last line when it has one. `status` is as waitpid gives it.
+void launch_ended(const launch_cell_t *cell, int rank, const char *host, int status,
+                  launch_event_t *event);
+
 // The command line of a role, the same under every launcher:
 //
-//     dmlx serve - --supervised [--workers N] …
+//     dmlx serve - --supervised …
 //     dmlx train - --supervised --threads N [--cpus X --period-us P --cgroup NAME] …
 //     dmlx work ENDPOINT --supervised --identity worker-2 --threads N [--cpus X …] …
 //
@@ -164,7 +174,7 @@ char *launch_log_path(const launch_cell_t *cell, int rank);
 typedef struct launch_argv {
     const char *argv[LAUNCH_ARGS_MAX + 1]; // NULL ends
     int n;
-    char texts[8][192]; // what was made up for argv
+    char texts[6][192]; // what was made up for argv
     int n_texts;
 } launch_argv_t;
 

@@ -145,6 +145,12 @@ child_reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static const char *
+program_of(const process_options_t *options)
+{
+    return options->program ? options->program : options->argv[0];
+}
+
 // The child's side of process_start; only ends by becoming the program or by _exit.
 static void
 child_run(const process_options_t *options, const channels_t *channels, char **environment,
@@ -160,7 +166,7 @@ child_run(const process_options_t *options, const channels_t *channels, char **e
     child_reset_signals();
     bool is_ready = (!options->folder || chdir(options->folder) == 0) && child_place_fds(channels);
     if (is_ready && close_range(FIRST_OTHER_FD, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
-        execvpe(options->argv[0], (char *const *)(size_t)options->argv, environment);
+        execvpe(program_of(options), (char *const *)(size_t)options->argv, environment);
     int reason = errno;
     ssize_t ignored = write(failure, &reason, sizeof reason);
     (void)ignored;
@@ -236,7 +242,7 @@ process_start(const process_options_t *options, process_t *process, fault_t *fau
     channels_close(&channels);
     if (reason != 0) {
         process_close(&child);
-        fault_set(fault, "%s cannot be started as '%s': %s", name, options->argv[0],
+        fault_set(fault, "%s cannot be started as '%s': %s", name, program_of(options),
                   strerror(reason));
         return PROCESS_SYSTEM;
     }
@@ -304,6 +310,12 @@ void
 process_close_in(process_t *process)
 {
     close_fd(&process->in_fd);
+}
+
+void
+process_close_out(process_t *process)
+{
+    close_fd(&process->out_fd);
 }
 
 void

@@ -30,7 +30,8 @@ enum {
 
 typedef struct process_options {
     const char *name;               // in messages: "worker-1"; NULL: argv[0]
-    const char *const *argv;        // argv[0] is the program, a path or a name in PATH; NULL ends
+    const char *program;            // a path, or a name in PATH; NULL: argv[0]
+    const char *const *argv;        // NULL ends
     const char *const *environment; // "NAME=value" on top of ours; NULL ends; may be NULL
     const char *folder;             // to start in; NULL: ours
     const char *log_path;           // standard error is appended there; NULL: ours
@@ -73,6 +74,8 @@ void process_close(process_t *process);
 
 // Closes its standard input, which tells many programs to end.
 void process_close_in(process_t *process);
+// Closes our end of its standard output: it is not kept waiting for a reader.
+void process_close_out(process_t *process);
 
 // Writes all of it to the descriptor, which may be non-blocking. Blocks at most timeout_ms.
 // PROCESS_SYSTEM when the other end is closed; no SIGPIPE is raised.

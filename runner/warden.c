@@ -53,8 +53,8 @@ enter_scope(const warden_options_t *options, const char *name, fault_t *fault)
     if (!argv)
         abort();
     argv[0] = program;
-    for (int i = 1; i < n_argv; i++)
-        argv[i] = options->argv[i];
+    for (int i = 0; i < n_argv; i++)
+        argv[i + 1] = options->argv[i];
     const char **wrapped = limits_scope_argv(name, options->cores, options->period_us, argv);
     setenv(scope_variable, name, 1);
     execvp(wrapped[0], (char *const *)(size_t)wrapped);

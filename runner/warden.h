@@ -36,7 +36,8 @@ typedef struct warden_options {
     int lifeline_fd;       // whose end means the supervisor is gone; -1: none. Nothing is read
     bool dies_with_parent; // the death of our parent counts as the supervisor's
     int grace_ms;          // between TERM and KILL; 0: WARDEN_GRACE_MS
-    char *const *argv;     // of main, whole: to start anew in a scope
+    char *const *argv;     // the role's command line from the command on ("work", …), NULL ends:
+                           // to start anew in a scope
 } warden_options_t;
 
 // What the child was granted. Plain; kept by the role to be told in its rows.
