@@ -193,27 +193,28 @@ read_choice(const setting_t *setting, const tree_t *value, int *choice, diag_t *
 {
     if (value->kind != TREE_TEXT)
         return setting_refuse(setting, value, diag);
-    for (int i = 0; i < SETTING_CHOICES_MAX && setting->choices[i]; i++)
-        if (strcmp(setting->choices[i], value->text) == 0) {
-            *choice = i;
-            return 0;
-        }
     char *allowed = setting_allowed(setting);
     const char *near = suggest_nearest(value->text, setting->choices);
-    bool is_later = false;
-    for (int i = 0; i < SETTING_CHOICES_MAX && setting->later[i]; i++)
-        is_later = is_later || strcmp(setting->later[i], value->text) == 0;
-    if (is_later)
-        diag_error(diag, value->place,
-                   "'%s' is '%s', which this version does not have yet; it takes %s", setting->path,
-                   value->text, allowed);
-    else if (near)
+    int status = -1;
+    int i = 0;
+    while (setting->choices[i] && strcmp(setting->choices[i], value->text) != 0)
+        i++;
+    if (setting->choices[i]) {
+        // Taken even if it is refused, so that the checks that depend on it tell their faults too.
+        *choice = i;
+        status = setting_is_later(setting, i) ? -1 : 0;
+        if (status != 0)
+            diag_error(diag, value->place,
+                       "'%s' is '%s', which this version does not have yet; it takes %s",
+                       setting->path, value->text, allowed);
+    } else if (near) {
         diag_error(diag, value->place, "'%s' is '%.200s'; did you mean '%s'? it takes %s",
                    setting->path, value->text, near, allowed);
-    else
+    } else {
         setting_refuse(setting, value, diag);
+    }
     free(allowed);
-    return -1;
+    return status;
 }
 
 static int

@@ -88,7 +88,7 @@ const setting_t settings[] = {
      .also = "random_seed",
      .help = "What weights and permutations are drawn from; repeat r uses seed + r - 1."},
     {"train.parallelism", SETTING_CHOICE, AT(train.parallelism), PARALLELISM_DATA, .is_axis = true,
-     .choices = {[PARALLELISM_DATA] = "data"}, .later = {"model"},
+     .choices = {[PARALLELISM_DATA] = "data", [PARALLELISM_MODEL] = "model"}, .later = {"model"},
      .help = "What the nodes share out: the data, each training the whole model."},
     {"train.partition", SETTING_CHOICE, AT(train.partition), PARTITION_RESHUFFLED, .is_axis = true,
      .choices = {[PARTITION_RESHUFFLED] = "reshuffled", [PARTITION_FIXED] = "fixed"},
@@ -100,7 +100,12 @@ const setting_t settings[] = {
          "How the workers' models become one: the mean of their weights, by samples trained on."},
 
     {"cluster.launcher", SETTING_CHOICE, AT(cluster.launcher), LAUNCHER_LOCAL,
-     .choices = {[LAUNCHER_LOCAL] = "local"},
+     .choices = {[LAUNCHER_LOCAL] = "local",
+                 [LAUNCHER_SSH] = "ssh",
+                 [LAUNCHER_DOCKER] = "docker",
+                 [LAUNCHER_PODMAN] = "podman",
+                 [LAUNCHER_SWARM] = "swarm",
+                 [LAUNCHER_SLURM] = "slurm"},
      .later = {"ssh", "docker", "podman", "swarm", "slurm"},
      .help = "What starts the workers: local starts processes on this machine."},
     {"cluster.hosts", SETTING_TEXTS, AT(cluster.hosts), .text = "", .also = "nodes machines",
@@ -227,12 +232,29 @@ setting_name(const setting_t *setting)
     return dot ? dot + 1 : setting->path;
 }
 
-// The words of a list of choices: "none, linear, sqrt".
-static void
-add_words(text_t *text, const char *const *words)
+bool
+setting_is_later(const setting_t *setting, int choice)
 {
-    for (int i = 0; i < SETTING_CHOICES_MAX && words[i]; i++)
-        text_add(text, "%s\"%s\"", i ? ", " : "", words[i]);
+    for (int i = 0; setting->later[i]; i++)
+        if (strcmp(setting->later[i], setting->choices[choice]) == 0)
+            return true;
+    return false;
+}
+
+// The choices that there are: one of "none", "linear", "sqrt".
+static void
+add_choices(text_t *text, const setting_t *setting)
+{
+    int n = 0;
+    for (int i = 0; setting->choices[i]; i++)
+        n += !setting_is_later(setting, i);
+    text_add(text, n > 1 ? "one of " : "");
+    const char *gap = "";
+    for (int i = 0; setting->choices[i]; i++)
+        if (!setting_is_later(setting, i)) {
+            text_add(text, "%s\"%s\"", gap, setting->choices[i]);
+            gap = ", ";
+        }
 }
 
 static void
@@ -270,9 +292,7 @@ setting_allowed(const setting_t *setting)
         text_add(&text, "a text");
         break;
     case SETTING_CHOICE:
-        if (setting->choices[1])
-            text_add(&text, "one of ");
-        add_words(&text, setting->choices);
+        add_choices(&text, setting);
         break;
     case SETTING_TEXTS:
         text_add(&text, "a list of texts");

@@ -50,7 +50,7 @@ typedef struct setting {
     double min, max;  // allowed range of numbers, both included
     const char
         *choices[SETTING_CHOICES_MAX]; // of SETTING_CHOICE, in the order of the enum in spec.h
-    const char *later[SETTING_CHOICES_MAX + 1]; // known names that are refused with "not there yet"
+    const char *later[SETTING_CHOICES_MAX + 1]; // those of the choices that are not there yet
     const char
         *also;    // names other programs have for it, blank-separated: what did-you-mean knows too
     bool is_axis; // whether a matrix may vary it
@@ -67,6 +67,9 @@ const setting_t *setting_find(const char *path);
 // there is none or more than one; `*n_found` tells which.
 const setting_t *setting_match(const setting_t *rows, size_t n, const char *name, size_t *n_found);
 
+// Whether a choice is known, but refused with "not there yet".
+bool setting_is_later(const setting_t *setting, int choice);
+
 // The last part of the path: "epochs".
 const char *setting_name(const setting_t *setting);
 
@@ -74,7 +77,8 @@ const char *setting_name(const setting_t *setting);
 void setting_set_default(const setting_t *setting, struct experiment *experiment);
 
 // Reads a value of the tree into its field, replacing what was there. -1 with an error in `diag` on
-// a wrong type or a value out of range; the field is untouched then.
+// a wrong type or a value out of range; the field is untouched then, but for a choice that is not
+// there yet.
 int setting_read(const setting_t *setting, const tree_t *value, struct experiment *experiment,
                  diag_t *diag);
 

@@ -37,9 +37,16 @@ enum {
 // engine's.
 typedef enum { DATA_CIFAR10, DATA_SYNTHETIC, DATA_OWN } data_choice_t;
 typedef enum { LR_SCALING_NONE, LR_SCALING_LINEAR, LR_SCALING_SQRT } lr_scaling_t;
-typedef enum { PARALLELISM_DATA } parallelism_t;
+typedef enum { PARALLELISM_DATA, PARALLELISM_MODEL } parallelism_t;
 typedef enum { STRATEGY_AVERAGE } strategy_t;
-typedef enum { LAUNCHER_LOCAL } launcher_choice_t;
+typedef enum {
+    LAUNCHER_LOCAL,
+    LAUNCHER_SSH,
+    LAUNCHER_DOCKER,
+    LAUNCHER_PODMAN,
+    LAUNCHER_SWARM,
+    LAUNCHER_SLURM
+} launcher_choice_t;
 typedef enum { ON_LOSS_FAIL, ON_LOSS_CONTINUE, ON_LOSS_RESPAWN } on_loss_t;
 
 // The network: "lenet" by name, or the layers of `model = ( … )`. experiment_network makes the

@@ -53,12 +53,22 @@ check_name(const experiment_t *experiment, const tree_t *root, diag_t *diag)
             name);
 }
 
+// Whether the launcher starts one worker on each of cluster.hosts; the others place workers
+// themselves.
+static bool
+takes_hosts(int launcher)
+{
+    return launcher == LAUNCHER_SSH;
+}
+
 static void
 check_hosts(const experiment_t *experiment, const tree_t *root, diag_t *diag)
 {
-    if (experiment->cluster.launcher == LAUNCHER_LOCAL && experiment->cluster.hosts.n_items > 0)
+    int launcher = experiment->cluster.launcher;
+    if (!takes_hosts(launcher) && experiment->cluster.hosts.n_items > 0)
         diag_warning(diag, place_of(root, "cluster.hosts"),
-                     "'cluster.hosts' is not used by the launcher \"local\"");
+                     "'cluster.hosts' is not used by the launcher \"%s\"",
+                     experiment_choice("cluster.launcher", launcher));
 }
 
 static void
@@ -134,8 +144,7 @@ look_at_cell(const experiment_t *experiment, const size_t value_index[SPEC_AXES_
         count(faults, CELL_NESTEROV, id, 0, nodes);
     if (strlen(id) >= PLAN_ID_BYTES)
         count(faults, CELL_ID, id, 0, nodes);
-    size_t n_hosts = cell.cluster.hosts.n_items;
-    if (cell.cluster.launcher != LAUNCHER_LOCAL && (size_t)nodes > n_hosts)
+    if (takes_hosts(cell.cluster.launcher) && (size_t)nodes > cell.cluster.hosts.n_items)
         count(faults, CELL_HOSTS, id, 0, nodes);
 }
 

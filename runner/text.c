@@ -89,8 +89,12 @@ text_add_short(text_t *text, double number)
 void
 text_add_real(text_t *text, double number)
 {
+    if (fabs(number) < 1e15 && number == floor(number)) {
+        text_add(text, "%.1f", number == 0 ? 0 : number);
+        return;
+    }
     char digits[DIGITS_BYTES] = "";
-    shortest(digits, number == 0 ? 0 : number);
+    shortest(digits, number);
     size_t n_mantissa = strcspn(digits, "e");
     text_add_bytes(text, digits, n_mantissa);
     if (!memchr(digits, '.', n_mantissa))

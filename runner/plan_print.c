@@ -1,0 +1,109 @@
+#include "runner/plan_print.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/memory.h"
+
+enum { DURATION_BYTES = 32, ROUNDS_BYTES = 32 };
+
+static void
+duration(double seconds, char text[DURATION_BYTES])
+{
+    long s = lround(fmax(seconds, 1));
+    if (s < 90)
+        snprintf(text, DURATION_BYTES, "%ld s", s);
+    else if (s < 5400)
+        snprintf(text, DURATION_BYTES, "%ld min", (s + 30) / 60);
+    else
+        snprintf(text, DURATION_BYTES, "%.1f h", (double)s / 3600);
+}
+
+static const char *
+plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void
+print_head(FILE *out, const plan_t *plan, const char *path)
+{
+    const experiment_t *experiment = &plan->experiment;
+    const train_t *train = &experiment->train;
+    char hash[SPEC_HASH_BYTES];
+    experiment_hash(experiment, hash);
+    fprintf(out, "%s%s%s\n", experiment->name, experiment->title[0] ? ": " : "", experiment->title);
+    fprintf(out, "  %s, %.12s\n", path, hash);
+    fprintf(out, "  %zu cell%s, %zu run%s, %s\n", plan->n_matrix_cells,
+            plural(plan->n_matrix_cells), plan->n_cells, plural(plan->n_cells),
+            experiment->matrix.shuffle ? "each repeat in an order of its own"
+                                       : "in the order as written");
+    fprintf(out, "  %s, %s, %ld epoch%s, batch %ld, learning rate %g (scaling: %s)\n",
+            train->model.n_layers ? "layers of its own" : train->model.name,
+            experiment_choice("train.data", train->data), train->epochs,
+            plural((size_t)train->epochs), train->batch, train->learning_rate,
+            experiment_choice("train.lr_scaling", train->lr_scaling));
+    fprintf(out, "  launcher %s, %s\n",
+            experiment_choice("cluster.launcher", experiment->cluster.launcher),
+            experiment->cluster.enforce ? "CPU limits enforced" : "no CPU limits");
+    if (experiment->cluster.core_speed != 1)
+        fprintf(out, "  an emulated core is %g of a real one\n", experiment->cluster.core_speed);
+}
+
+// Rounds of a cell: a number, or how many steps lie between two averages. One node averages with
+// nobody.
+static void
+rounds_of(const plan_t *plan, const plan_cell_t *cell, char text[ROUNDS_BYTES])
+{
+    experiment_t experiment;
+    plan_experiment(plan, cell, &experiment);
+    if (experiment.train.local_steps > 0)
+        snprintf(text, ROUNDS_BYTES, "%ld steps", experiment.train.local_steps);
+    else
+        snprintf(text, ROUNDS_BYTES, "%ld", experiment.train.rounds);
+    experiment_free(&experiment);
+}
+
+static int
+id_columns(const plan_t *plan)
+{
+    size_t n = strlen("cell");
+    for (size_t i = 0; i < plan->n_cells; i++)
+        n = strlen(plan->cells[i].id) > n ? strlen(plan->cells[i].id) : n;
+    return (int)n;
+}
+
+void
+plan_print(FILE *out, const plan_t *plan, const char *path, const pace_t *pace)
+{
+    int width = id_columns(plan);
+    double sum_s = 0;
+    char text[DURATION_BYTES] = "", rounds[ROUNDS_BYTES];
+    print_head(out, plan, path);
+    fprintf(out, "\n  %6s  %-*s %6s %5s %6s %10s %7s %10s %10s%s\n", "run", width, "cell", "repeat",
+            "nodes", "cores", "cores/node", "threads", "limit/node", "rounds",
+            pace ? "     time" : "");
+    for (size_t i = 0; i < plan->n_cells; i++) {
+        const plan_cell_t *cell = &plan->cells[i];
+        rounds_of(plan, cell, rounds);
+        char limit[DURATION_BYTES] = "none";
+        if (plan->experiment.cluster.enforce)
+            snprintf(limit, sizeof limit, "%.4g", cell->cpu_limit);
+        fprintf(out, "  %6zu  %-*s %6d %5ld %6.4g %10.4g %7ld %10s %10s", i + 1, width, cell->id,
+                cell->repeat, cell->nodes, cell->cores, cell->cores_per_node, cell->threads, limit,
+                rounds);
+        if (pace) {
+            double cell_s = pace_cell_s(pace, plan, cell);
+            sum_s += cell_s;
+            duration(cell_s, text);
+            fprintf(out, " %8s", text);
+        }
+        fputc('\n', out);
+    }
+    if (pace) {
+        duration(sum_s, text);
+        fprintf(out, "\n  estimated time: %s, at %.0f samples/s a real core\n", text,
+                pace->samples_per_s);
+    }
+}
