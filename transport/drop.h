@@ -1,6 +1,7 @@
 /* drop.h — why a message did not count, and how often that was so.
  *
- * A message that breaks a rule of the protocol is dropped and counted here; the run goes on as if it had not come. */
+ * A message that breaks a rule of the protocol is dropped and counted here; the run goes on as if
+ * it had not come. */
 #ifndef TRANSPORT_DROP_H
 #define TRANSPORT_DROP_H
 
@@ -31,7 +32,7 @@ typedef struct {
     uint64_t sent_bytes; /* a broadcast counts once for each worker it goes to */
     uint64_t received_messages;
     uint64_t received_bytes; /* what was dropped included */
-    uint64_t repeated; /* messages said again because a peer asked */
+    uint64_t repeated;       /* messages said again because a peer asked */
 } transport_counters_t;
 
 #endif

@@ -1,8 +1,9 @@
 /* wire.h — the messages as bytes.
  *
- * A message is one frame with a header and texts, and for ROUND and UPDATE a second frame with the array: float32,
- * little-endian. README.md has the grammar. Encoding never fails on a message that wire_check accepts; decoding
- * believes nothing: every field of every message is checked before any of it is used. */
+ * A message is one frame with a header and texts, and for ROUND and UPDATE a second frame with the
+ * array: float32, little-endian. README.md has the grammar. Encoding never fails on a message that
+ * wire_check accepts; decoding believes nothing: every field of every message is checked before any
+ * of it is used. */
 #ifndef TRANSPORT_WIRE_H
 #define TRANSPORT_WIRE_H
 
@@ -14,8 +15,8 @@
 enum {
     WIRE_VERSION = 1,
     WIRE_HEADER_BYTES = 96,
-    WIRE_TOPIC_BYTES = 12,    /* magic and peer: what a worker subscribes to */
-    WIRE_RUN_BYTES_MAX = 39,  /* without the zero that ends it */
+    WIRE_TOPIC_BYTES = 12,   /* magic and peer: what a worker subscribes to */
+    WIRE_RUN_BYTES_MAX = 39, /* without the zero that ends it */
     WIRE_IDENTITY_BYTES_MAX = 63,
     WIRE_HOST_BYTES_MAX = 255,
     WIRE_TEXT_BYTES_MAX = 1024 * 1024,
@@ -41,19 +42,21 @@ enum {
     WIRE_LEAVING = 4,  /* DONE or ABORT was heard */
 };
 
-/* Every message has all fields; what a kind does not use is 0 and empty. Texts end with a zero byte, on the wire too. */
+/* Every message has all fields; what a kind does not use is 0 and empty. Texts end with a zero
+ * byte, on the wire too. */
 typedef struct {
     wire_kind_t kind;
     uint8_t flags;
     uint16_t version;
-    uint64_t peer; /* the worker's incarnation: upwards who speaks, downwards to whom; 0 downwards is everybody */
+    uint64_t peer; /* the worker's incarnation: upwards who speaks, downwards to whom; 0 downwards
+                      is everybody */
     char run[WIRE_RUN_BYTES_MAX + 1];
     uint64_t sequence; /* messages of this sender so far */
     uint32_t turn;     /* ROUNDs of this coordinator so far */
     uint32_t round;    /* the caller's number for that turn */
     uint32_t rank;
-    uint32_t limit_ms; /* of silence */
-    uint32_t n;        /* floats in the second frame */
+    uint32_t limit_ms;   /* of silence */
+    uint32_t n;          /* floats in the second frame */
     uint32_t text_bytes; /* without the zero byte, as the next two */
     uint16_t identity_bytes;
     uint16_t host_bytes;
@@ -70,16 +73,18 @@ bool wire_identity_ok(const char *identity);
 /* True for a run id: 1 to 39 printable ASCII characters without blanks. */
 bool wire_run_ok(const char *run);
 
-/* The size of the first frame. Texts that are NULL count as empty; their sizes are taken from the texts. */
+/* The size of the first frame. Texts that are NULL count as empty; their sizes are taken from the
+ * texts. */
 size_t wire_frame_bytes(const wire_message_t *message);
 /* Writes the first frame: wire_frame_bytes of it. */
 void wire_encode(const wire_message_t *message, unsigned char *frame);
 
-/* Reads a message of n_frames frames, first and array (NULL when there is but one). upwards: as the coordinator gets it.
- * Returns -1 and leaves the message alone, with reason DROP_VERSION, DROP_MALFORMED, or DROP_OVERSIZED; or 0. On DROP_VERSION
- * *peer_out is the sender if the first bytes told (they never change), else 0. The array's values are not looked at. */
-int wire_decode(const unsigned char *first, size_t first_bytes, size_t array_bytes, int n_frames, bool upwards,
-                wire_message_t *message, drop_t *reason, uint64_t *peer_out);
+/* Reads a message of n_frames frames, first and array (NULL when there is but one). upwards: as the
+ * coordinator gets it. Returns -1 and leaves the message alone, with reason DROP_VERSION,
+ * DROP_MALFORMED, or DROP_OVERSIZED; or 0. On DROP_VERSION *peer_out is the sender if the first
+ * bytes told (they never change), else 0. The array's values are not looked at. */
+int wire_decode(const unsigned char *first, size_t first_bytes, size_t array_bytes, int n_frames,
+                bool upwards, wire_message_t *message, drop_t *reason, uint64_t *peer_out);
 
 /* The prefix that a worker subscribes to: messages for that incarnation, or for everybody (0). */
 void wire_topic(uint64_t peer, unsigned char topic[WIRE_TOPIC_BYTES]);

@@ -1,6 +1,7 @@
 /* worker.h — the side that gets the model and gives an update.
  *
- * One SUB and one PUSH socket, and a thread that beats and, while the caller trains, listens. Usual order:
+ * One SUB and one PUSH socket, and a thread that beats and, while the caller trains, listens. Usual
+ * order:
  *
  *     worker_config_t config = worker_config();
  *     config.endpoint = "tcp://10.0.0.1:7070"; config.identity = "node7"; config.host = "node7";
@@ -30,7 +31,8 @@ typedef struct worker worker_t;
 typedef struct {
     const char *endpoint;   /* as coordinator_endpoint gave it, with an address that leads there */
     const char *run;        /* the run it was started for; NULL: whichever answers */
-    const char *identity;   /* 1 to WIRE_IDENTITY_BYTES_MAX of A-Z a-z 0-9 . _ -, one worker each; with keys, their name */
+    const char *identity;   /* 1 to WIRE_IDENTITY_BYTES_MAX of A-Z a-z 0-9 . _ -, one worker each;
+                               with keys, their name */
     const char *host;       /* for messages; up to WIRE_HOST_BYTES_MAX printable characters */
     const char *facts;      /* opaque text for the coordinator's caller; NULL: empty */
     const keys_t *keys;     /* borrowed until worker_free; NULL: no CURVE */
@@ -40,10 +42,12 @@ typedef struct {
     int stop_fd;            /* readable: every wait ends at once with TRANSPORT_STOPPED; -1: none */
 } worker_config_t;
 
-/* Defaults: 60 s to join, 1 h idle, 64 MiB a frame, no stop_fd. How long the coordinator may be silent comes in WELCOME. */
+/* Defaults: 60 s to join, 1 h idle, 64 MiB a frame, no stop_fd. How long the coordinator may be
+ * silent comes in WELCOME. */
 worker_config_t worker_config(void);
 
-/* Starts to connect; nobody needs to be there yet. NULL and a sentence when the configuration won't do. */
+/* Starts to connect; nobody needs to be there yet. NULL and a sentence when the configuration won't
+ * do. */
 worker_t *worker_new(const worker_config_t *config, transport_error_t *error);
 /* Accepts NULL. What was sent last has 250 ms to leave. */
 void worker_free(worker_t *worker);
@@ -54,35 +58,41 @@ typedef struct {
     const char *text; /* opaque: the experiment */
 } worker_welcome_t;
 
-/* Asks, again and again, until it is welcome. TRANSPORT_TIMEOUT after join_ms, TRANSPORT_REFUSED with the coordinator's
- * sentence, TRANSPORT_STOPPED. */
+/* Asks, again and again, until it is welcome. TRANSPORT_TIMEOUT after join_ms, TRANSPORT_REFUSED
+ * with the coordinator's sentence, TRANSPORT_STOPPED. */
 int worker_join(worker_t *worker, worker_welcome_t *welcome, transport_error_t *error);
 
-/* Says that it can begin; facts is opaque text, judged by the coordinator's caller (a refusal comes out of worker_next). */
+/* Says that it can begin; facts is opaque text, judged by the coordinator's caller (a refusal comes
+ * out of worker_next). */
 int worker_ready(worker_t *worker, const char *facts, transport_error_t *error);
 
 typedef struct {
     enum { WORKER_ROUND, WORKER_DONE } kind;
     uint32_t round;
-    const float *parameters; /* (n), host byte order, all finite, 4-byte aligned; borrowed until worker_next or _free */
+    const float *parameters; /* (n), host byte order, all finite, 4-byte aligned; borrowed until
+                                worker_next or _free */
     size_t n;
     const char *text; /* of DONE; borrowed likewise; never NULL */
 } worker_task_t;
 
-/* Waits for the next task. TRANSPORT_ABORTED with the coordinator's reason, TRANSPORT_LOST when it has been silent for the
- * limit, TRANSPORT_TIMEOUT after idle_ms, TRANSPORT_STOPPED. The task is untouched on failure. */
+/* Waits for the next task. TRANSPORT_ABORTED with the coordinator's reason, TRANSPORT_LOST when it
+ * has been silent for the limit, TRANSPORT_TIMEOUT after idle_ms, TRANSPORT_STOPPED. The task is
+ * untouched on failure. */
 int worker_next(worker_t *worker, worker_task_t *task, transport_error_t *error);
 
-/* Answers the ROUND that worker_next gave last; meta and array (n) are copied, and said again if they get lost on the way.
- * Returns at once. TRANSPORT_INVALID when array holds NaN or infinity or is too large (nothing is sent: tell the coordinator by
- * worker_error), or when there is no ROUND to answer. */
-int worker_update(worker_t *worker, const char *meta, const float *array, size_t n, transport_error_t *error);
+/* Answers the ROUND that worker_next gave last; meta and array (n) are copied, and said again if
+ * they get lost on the way. Returns at once. TRANSPORT_INVALID when array holds NaN or infinity or
+ * is too large (nothing is sent: tell the coordinator by worker_error), or when there is no ROUND
+ * to answer. */
+int worker_update(worker_t *worker, const char *meta, const float *array, size_t n,
+                  transport_error_t *error);
 
 /* Tells the coordinator that this worker gives up, and why. It counts as lost from then on. */
 int worker_error(worker_t *worker, const char *why, transport_error_t *error);
 
-/* 0 while the round under way is still wanted; else what worker_next would return at once (TRANSPORT_ABORTED, _LOST,
- * _STOPPED, or TRANSPORT_REFUSED when another ROUND has taken its place). A read of one atomic: for the inner loop. */
+/* 0 while the round under way is still wanted; else what worker_next would return at once
+ * (TRANSPORT_ABORTED, _LOST, _STOPPED, or TRANSPORT_REFUSED when another ROUND has taken its
+ * place). A read of one atomic: for the inner loop. */
 int worker_interrupted(const worker_t *worker);
 
 transport_counters_t worker_counters(worker_t *worker);

@@ -1,0 +1,29 @@
+/* gate.h — CURVE on sockets: our own key, and who may come in. Not a door. */
+#ifndef TRANSPORT_GATE_H
+#define TRANSPORT_GATE_H
+
+#include "transport/error.h"
+#include "transport/keys.h"
+#include "transport/link.h"
+#include <czmq.h>
+
+typedef struct gate gate_t;
+
+/* Starts to admit the peers of keys to the sockets of this process that gate_guard was called on,
+ * and nobody else. One at a time in a process: libzmq asks a single authenticator. */
+gate_t *gate_new(const keys_t *keys, transport_error_t *error);
+/* After the sockets. Accepts NULL. */
+void gate_free(gate_t *gate);
+
+/* Makes a socket one that only listed peers reach; before it is bound. */
+void gate_guard(zsock_t *socket, const keys_t *keys);
+
+/* Makes a socket one that proves who it is, to the peer called KEYS_COORDINATOR; before it is
+ * connected. */
+void gate_show(zsock_t *socket, const keys_t *keys);
+
+/* The public key (Z85) of who sent the message, as the gate let it in; NULL when there is no gate.
+ */
+const char *gate_sender(zmq_msg_t *message);
+
+#endif
