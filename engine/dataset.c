@@ -262,6 +262,13 @@ dataset_close(dataset_t **result)
     *result = NULL;
 }
 
+void
+dataset_limit(dataset_t *set, dataset_split_t split, size_t count)
+{
+    if (count < set->splits[split].records)
+        set->splits[split].records = count;
+}
+
 size_t
 dataset_length(const dataset_t *set, dataset_split_t split)
 {

@@ -27,6 +27,9 @@ int dataset_open(dataset_t **set, const char *folder, image_shape_t shape, int c
 void dataset_close(dataset_t **set);
 
 size_t dataset_length(const dataset_t *set, dataset_split_t split);
+/* From now on the split has only its first COUNT samples, or all it has if these are fewer. The
+ * checksum stays that of the whole files. */
+void dataset_limit(dataset_t *set, dataset_split_t split, size_t count);
 /* C*H*W bytes, borrowed until dataset_close. */
 const uint8_t *dataset_image(const dataset_t *set, dataset_split_t split, size_t index);
 int dataset_label(const dataset_t *set, dataset_split_t split, size_t index);
