@@ -7,8 +7,8 @@
 
 #include "runner/suggest.h"
 
-static const char *const names[] = {"momentum", "epochs", "rounds", "batch", "learning_rate",
-                                    "lr_scaling", "seed", NULL};
+static const char *const names[] = {"momentum",      "epochs",     "rounds", "batch",
+                                    "learning_rate", "lr_scaling", "seed",   NULL};
 
 static void
 a_slip_of_the_pen_finds_the_name(void **state)
