@@ -17,7 +17,7 @@
 enum {
     FILE_RECORDS = 10000,
     ORIENTATIONS = 10,   /* classes beyond that differ in frequency too */
-    NOISE = 56,          /* of a pixel, +- */
+    NOISE = 52,          /* of a pixel, +- */
     CONTRAST_MIN = 14,   /* of a channel, +-, in pixel values */
     CONTRAST_RANGE = 50, /* on top of it */
     PATH_BYTES = 4096
@@ -41,8 +41,8 @@ typedef struct {
 static grating_t
 draw_grating(rng_t *rng, int label)
 {
-    unsigned blur = rng_below(rng, 4600);
-    unsigned angle = (unsigned)(label % ORIENTATIONS) * (32768 / ORIENTATIONS) + blur - 2300;
+    unsigned blur = rng_below(rng, 4000);
+    unsigned angle = (unsigned)(label % ORIENTATIONS) * (32768 / ORIENTATIONS) + blur - 2000;
     int band = label / ORIENTATIONS;
     int frequency = 5200 + 2600 * band + (int)rng_below(rng, 3600);
     return (grating_t){
@@ -74,7 +74,7 @@ draw_image(rng_t *rng, const synthetic_spec_t *spec, int label, uint8_t *pixels)
     grating_t strong = draw_grating(rng, label), weak = draw_grating(rng, other);
     for (int c = 0; c < spec->shape.channels; c++) {
         int base = 64 + (int)rng_below(rng, 128), contrast = draw_contrast(rng);
-        int distraction = draw_contrast(rng) * 5 / 8;
+        int distraction = draw_contrast(rng) / 2;
         for (int y = 0; y < spec->shape.height; y++) {
             unsigned a = strong.start + (unsigned)y * strong.along_y;
             unsigned b = weak.start + (unsigned)y * weak.along_y;
