@@ -232,8 +232,11 @@ read_header(source_t *source, size_t *n_text, fault_t *fault)
             return 0;
         if (source->n > n_word && source->text[source->n - 1] == '\n') {
             char *end;
-            *n_text = strtoul(source->text + n_word, &end, 10);
-            return *end == '\n';
+            unsigned long n = strtoul(source->text + n_word, &end, 10);
+            if (*end != '\n')
+                return 0;
+            *n_text = n;
+            return 1;
         }
     }
     return 0;
