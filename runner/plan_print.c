@@ -26,6 +26,19 @@ plural(size_t n)
     return n == 1 ? "" : "s";
 }
 
+// ", batch 4"; nothing for an axis, which every cell tells by itself.
+static void
+print_setting(FILE *out, const plan_t *plan, const char *path)
+{
+    for (size_t i = 0; i < plan_n_further(plan); i++)
+        if (strcmp(plan_further_path(plan, i), path) == 0)
+            return;
+    const setting_t *setting = setting_find(path);
+    char *value = setting_text(setting, &plan->experiment);
+    fprintf(out, ", %s %s", setting_name(setting), value);
+    free(value);
+}
+
 static void
 print_head(FILE *out, const plan_t *plan, const char *path)
 {
@@ -39,11 +52,13 @@ print_head(FILE *out, const plan_t *plan, const char *path)
             plural(plan->n_matrix_cells), plan->n_cells, plural(plan->n_cells),
             experiment->matrix.shuffle ? "each repeat in an order of its own"
                                        : "in the order as written");
-    fprintf(out, "  %s, %s, %ld epoch%s, batch %ld, learning rate %g (scaling: %s)\n",
-            train->model.n_layers ? "layers of its own" : train->model.name,
-            experiment_choice("train.data", train->data), train->epochs,
-            plural((size_t)train->epochs), train->batch, train->learning_rate,
-            experiment_choice("train.lr_scaling", train->lr_scaling));
+    fprintf(out, "  %s, %s", train->model.n_layers ? "layers of its own" : train->model.name,
+            experiment_choice("train.data", train->data));
+    static const char *const shown[] = {"train.epochs", "train.batch", "train.learning_rate",
+                                        "train.lr_scaling"};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        print_setting(out, plan, shown[i]);
+    fputc('\n', out);
     fprintf(out, "  launcher %s, %s\n",
             experiment_choice("cluster.launcher", experiment->cluster.launcher),
             experiment->cluster.enforce ? "CPU limits enforced" : "no CPU limits");
