@@ -187,35 +187,47 @@ open_socket(coordinator_t *coordinator, int type)
     return socket;
 }
 
-/* Binds both sockets, with port 0 to two neighbours that are free. */
+/* One try: the PUB socket at the port wanted (0: any), the PULL socket at the next. The one that is
+ * taken, or NULL. */
+static const char *
+bind_once(coordinator_t *coordinator, bool is_any_port, char down[LINK_ENDPOINT_BYTES_MAX],
+          char up[LINK_ENDPOINT_BYTES_MAX])
+{
+    const char *wanted = coordinator->config.endpoint;
+    snprintf(coordinator->endpoint, sizeof coordinator->endpoint, "%s", wanted);
+    link_endpoints(wanted, down, up);
+    if (zmq_bind(coordinator->publish_handle, down) != 0)
+        return down;
+    if (is_any_port) {
+        char *found = zsock_last_endpoint(coordinator->publish);
+        snprintf(coordinator->endpoint, sizeof coordinator->endpoint, "%.*s%s",
+                 (int)strlen(wanted) - 2, wanted, strrchr(found, ':'));
+        free(found);
+        link_endpoints(coordinator->endpoint, down, up);
+    }
+    if (zmq_bind(coordinator->pull_handle, up) == 0)
+        return NULL;
+    int problem = errno;
+    zmq_unbind(coordinator->publish_handle, down);
+    errno = problem;
+    return up;
+}
+
 static int
 bind_both(coordinator_t *coordinator, transport_error_t *error)
 {
-    const char *wanted = coordinator->config.endpoint;
+    const char *wanted = coordinator->config.endpoint, *taken = NULL;
     char down[LINK_ENDPOINT_BYTES_MAX], up[LINK_ENDPOINT_BYTES_MAX];
     size_t length = strlen(wanted);
     bool is_any_port =
-        length > 2 && strcmp(wanted + length - 2, ":0") == 0 && strncmp(wanted, "tcp:", 4) == 0;
+        strncmp(wanted, "tcp:", 4) == 0 && length > 2 && strcmp(wanted + length - 2, ":0") == 0;
     for (int tries = 0; tries < (is_any_port ? PORT_TRIES : 1); tries++) {
-        snprintf(coordinator->endpoint, sizeof coordinator->endpoint, "%s", wanted);
-        link_endpoints(wanted, down, up);
-        if (zmq_bind(coordinator->publish_handle, down) != 0)
-            return transport_fail(error, TRANSPORT_ADDRESS, "cannot listen at '%s': %s", down,
-                                  zmq_strerror(errno));
-        if (is_any_port) {
-            char *found = zsock_last_endpoint(coordinator->publish);
-            snprintf(coordinator->endpoint, sizeof coordinator->endpoint, "%.*s%s", (int)length - 2,
-                     wanted, strrchr(found, ':'));
-            free(found);
-            link_endpoints(coordinator->endpoint, down, up);
-        }
-        if (zmq_bind(coordinator->pull_handle, up) == 0)
+        taken = bind_once(coordinator, is_any_port, down, up);
+        if (!taken)
             return 0;
-        transport_fail(error, TRANSPORT_ADDRESS, "cannot listen at '%s': %s", up,
-                       zmq_strerror(errno));
-        zmq_unbind(coordinator->publish_handle, down);
     }
-    return TRANSPORT_ADDRESS;
+    return transport_fail(error, TRANSPORT_ADDRESS, "cannot listen at '%s': %s", taken,
+                          zmq_strerror(errno));
 }
 
 static void
@@ -355,7 +367,7 @@ has_joined(const coordinator_t *coordinator)
     for (uint32_t rank = 0; rank < coordinator->n; rank++)
         if (coordinator->places[rank].state < PLACE_ACTIVE)
             return false;
-    return true;
+    return coordinator->n_lost == 0;
 }
 
 static bool
@@ -442,6 +454,7 @@ begin_turn(coordinator_t *coordinator, uint32_t number, const float *parameters,
         place_t *place = &coordinator->places[rank];
         free_update(place);
         place->is_answered = false;
+        place->said_ms = 0;
         if (place->state == PLACE_ACTIVE)
             place_begin(coordinator, place, PLACE_ACTIVE, coordinator->config.round_ms);
     }
