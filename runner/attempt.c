@@ -147,7 +147,7 @@ take_record(attempt_t *attempt, const launch_event_t *event)
 static void
 take_end(attempt_t *attempt, const launch_event_t *event)
 {
-    if (attempt->has_result && event->status == 0)
+    if (event->status == 0 && (attempt->has_result || event->rank != LAUNCH_COORDINATOR))
         return;
     fault_t why = {{0}};
     if (event->rank == LAUNCH_COORDINATOR) {

@@ -65,8 +65,12 @@ join(work_t *work)
         return fail_transport(work, code, &error);
     work->rank = (int)welcome.rank;
     int status = role_read_text(work->role, welcome.text, "the coordinator's experiment");
-    if (status != STATUS_DONE)
-        return give_up(work, "the experiment that the coordinator sent cannot be run here"), status;
+    if (status != STATUS_DONE) {
+        char *faults = diag_text(work->role->diag);
+        give_up(work, faults[0] ? faults : "the data set is not here");
+        free(faults);
+        return status;
+    }
     fault_t fault = {{0}};
     if (trainee_open(&work->trainee, &work->role->experiment, work->role->data_folder,
                      (int)work->role->cell->nodes, work->rank, role_threads(work->role),
@@ -184,6 +188,7 @@ run(int argc, char **argv)
                                    argc == first ? "which coordinator? give its endpoint"
                                                  : "one coordinator at a time");
     int status = role_start(&role, &command_work, argv);
+    role.reporter.is_text = true; // a worker's records travel in its updates, not on its output
     if (status == STATUS_DONE)
         status = run_role(&role, argv[first], identity);
     role_close(&role);

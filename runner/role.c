@@ -93,11 +93,13 @@ pick_cell(const role_t *role, int nodes)
 }
 
 static int
-take_cell(role_t *role, const experiment_t *experiment, int nodes)
+take_cell(role_t *role, experiment_t *experiment, int nodes)
 {
     host_facts_t host;
     host_facts_read("", &host);
-    role->plan = plan_new(experiment, host.cores, role->diag);
+    experiment_resolve(experiment, host.cores);
+    // Whether this host has the cores is for whoever set the limit to say: we may live under it already.
+    role->plan = plan_new(experiment, 0, role->diag);
     if (!role->plan || (role->only && plan_only(role->plan, role->only, role->diag) != 0))
         return fail_with_faults(role);
     role->cell = pick_cell(role, nodes);
