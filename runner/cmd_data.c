@@ -171,7 +171,7 @@ fetch(int argc, char **argv)
     int timeout_s = TIMEOUT_S;
     bool is_replacing = false;
     const option_t options[] = {
-        {"data", 'd', "DIR", OPTION_TEXT, &data, "where it goes (default: $DMLX_DATA, cache)"},
+        {"data", 0, "DIR", OPTION_TEXT, &data, "where it goes (default: $DMLX_DATA, cache)"},
         {"url", 'u', "URL", OPTION_TEXT, &url, "another place of the archive"},
         {"checksum", 0, "MD5", OPTION_TEXT, &checksum, "the archive's MD5; none: any will do"},
         {"timeout", 0, "SECONDS", OPTION_INTEGER, &timeout_s,
@@ -233,7 +233,7 @@ import(int argc, char **argv)
     const char *data = NULL, *checksum = data_official_md5;
     bool is_replacing = false;
     const option_t options[] = {
-        {"data", 'd', "DIR", OPTION_TEXT, &data, "where it goes (default: $DMLX_DATA, cache)"},
+        {"data", 0, "DIR", OPTION_TEXT, &data, "where it goes (default: $DMLX_DATA, cache)"},
         {"checksum", 0, "MD5", OPTION_TEXT, &checksum,
          "an archive's MD5 (the official one); none: any will do"},
         {"replace", 0, NULL, OPTION_FLAG, &is_replacing, "replace what is there"},
@@ -322,7 +322,7 @@ verify(int argc, char **argv)
 {
     const char *data = NULL;
     const option_t options[] = {
-        {"data", 'd', "DIR", OPTION_TEXT, &data, "where it lies (default: $DMLX_DATA, cache)"},
+        {"data", 0, "DIR", OPTION_TEXT, &data, "where it lies (default: $DMLX_DATA, cache)"},
         {0},
     };
     int first = options_parse(&subcommands[2], options, argc, argv);
@@ -390,7 +390,7 @@ show(int argc, char **argv)
     const char *data = NULL, *output = NULL;
     int n_per_class = SHOWN_PER_CLASS;
     const option_t options[] = {
-        {"data", 'd', "DIR", OPTION_TEXT, &data, "where it lies (default: $DMLX_DATA, cache)"},
+        {"data", 0, "DIR", OPTION_TEXT, &data, "where it lies (default: $DMLX_DATA, cache)"},
         {"per-class", 'n', "N", OPTION_INTEGER, &n_per_class, "pictures of each class (4)"},
         {"output", 'o', "FILE", OPTION_TEXT, &output,
          "write a picture (.ppm) or pixels (.csv) instead"},
@@ -422,7 +422,7 @@ print_help(FILE *out)
     fprintf(out, "usage: dmlx data fetch|import|verify|show [OPTION…]\n\n%s\n\n",
             command_data.summary);
     for (int i = 0; i < N_SUBCOMMANDS; i++)
-        fprintf(out, "  %-8s%s\n", subcommands[i].name + PREFIX, subcommands[i].summary);
+        fprintf(out, "  %-8s %s\n", subcommands[i].name + PREFIX, subcommands[i].summary);
     fprintf(out,
             "\nIt is looked for in --data DIR, then $DMLX_DATA, then "
             "${XDG_CACHE_HOME:-~/.cache}/dmlx.\n\nexample:\n  %s\n",

@@ -5,7 +5,8 @@
 # Prints "PID name" of each living process that was started with the mark.
 marked_processes() {
     local environment pid name
-    grep -lzs "^DMLX_CASE_MARK=$1\$" /proc/[0-9]*/environ | while read -r environment; do
+    # grep itself must not carry the mark, or it finds itself.
+    env -u DMLX_CASE_MARK grep -lzs "^DMLX_CASE_MARK=$1\$" /proc/[0-9]*/environ | while read -r environment; do
         pid=${environment#/proc/} pid=${pid%/environ}
         # One that ended in between has no name any more; a zombie is only waiting for its parent to look.
         grep -qs '^State:.Z' "/proc/$pid/status" || { name=$(cat "/proc/$pid/comm" 2>/dev/null) && echo "$pid $name"; }
@@ -15,7 +16,7 @@ marked_processes() {
 # Waits until no marked process lives, at most SECONDS. Prints those that stayed and returns 1 if any did.
 marked_gone_within() {
     local end=$((SECONDS + $2)) left
-    while left=$(marked_processes "$1") && [ -n "$left" ]; do
+    while left=$(marked_processes "$1"); [ -n "$left" ]; do
         if [ "$SECONDS" -ge "$end" ]; then
             echo "$left"
             return 1
@@ -28,6 +29,18 @@ kill_marked() {
     local pid rest
     marked_processes "$1" | while read -r pid rest; do
         kill -KILL "$pid" 2>/dev/null
+    done
+}
+
+# Waits until no control group's name holds TEXT, at most SECONDS. Prints those that stayed, as above.
+cgroups_gone_within() {
+    local end=$((SECONDS + $2)) left
+    while left=$(cgroups_named "$1"); [ -n "$left" ]; do
+        if [ "$SECONDS" -ge "$end" ]; then
+            echo "$left"
+            return 1
+        fi
+        sleep 0.05
     done
 }
 

@@ -1,0 +1,69 @@
+# experiment.sh, to be sourced by tests/integration/*.sh with the program's path in $1: a folder of its own, a small
+# data set, a small experiment, and nothing left when the script ends.
+#
+#   cd's to a temporary folder; `dmlx` is first in PATH; DMLX_DATA is 1,000 + 200 images made here
+#   small.cfg    one and two nodes, twice each: four runs of a second or so
+#   fault TEXT   tells a failure and goes on; the script's status is then 1
+set -uo pipefail
+. "$SUPPORT/leftovers.sh"
+. "$SUPPORT/needs.sh"
+faults=0
+work=$(mktemp -d)
+export DMLX_CASE_MARK="integration-$$-$RANDOM"
+
+finish() {
+    status=$?
+    local left
+    left=$(marked_gone_within "$DMLX_CASE_MARK" 5) || {
+        echo "left behind: $left"
+        faults=1
+    }
+    kill_marked "$DMLX_CASE_MARK"
+    cd / && rm -rf "$work"
+    [ "$status" != 0 ] || status=$faults
+    exit "$status"
+}
+trap finish EXIT
+
+mkdir "$work/bin" && ln -s "$(realpath "$1")" "$work/bin/dmlx"
+PATH=$work/bin:$PATH
+cd "$work" || exit 1
+unset XDG_CACHE_HOME
+export HOME=$work LC_ALL=C NO_COLOR=1 DMLX_DATA=$work/data
+python3 "$SUPPORT/make_data.py" data 1000 200
+
+enforce=$(can_limit_cpu && echo true || echo false)
+cat >small.cfg <<CFG
+name = "small";
+train = { epochs = 1; rounds = 5; batch = 4; };
+cluster = { enforce = $enforce; emulate = { core_speed = 0.2; }; };
+matrix = { zip = ( { nodes = [ 1, 2 ]; cores = [ 1, 2 ]; } ); repeats = 2; };
+CFG
+
+fault() {
+    echo "fault: $*"
+    faults=1
+}
+
+# expect_equal WHAT EXPECTED ACTUAL
+expect_equal() {
+    [ "$2" = "$3" ] || fault "$1 is '$3', expected '$2'"
+}
+
+# wait_for_line FILE EXPRESSION SECONDS: until FILE, which need not exist yet, has a line that matches. No polling:
+# tail follows the file.
+wait_for_line() {
+    local lines follower status
+    exec {lines}< <(exec timeout "$3" tail -n +1 -F "$1" 2>/dev/null)
+    follower=$!
+    grep -qm1 -E -e "$2" <&"$lines"
+    status=$?
+    exec {lines}<&-
+    kill "$follower" 2>/dev/null
+    return "$status"
+}
+
+# column FILE NAME: the values of a column, a line each. For files without commas inside of fields.
+column() {
+    awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i; next } { print $at }' "$1"
+}
