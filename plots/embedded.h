@@ -1,0 +1,11 @@
+/* embedded.h - files of this folder that travel inside the program; embedded.c is made from them by
+ * CMake. */
+#ifndef PLOTS_EMBEDDED_H
+#define PLOTS_EMBEDDED_H
+
+#include <stddef.h>
+
+extern const unsigned char EMBEDDED_COMMON_GP[];
+extern const size_t EMBEDDED_COMMON_GP_BYTES;
+
+#endif

@@ -1,0 +1,72 @@
+/* figure_draw.h - what the figures' own files share: the data they draw from, and the words of a
+ * gnuplot script.
+ *
+ * A figure is a function that fills a CSV and a script, or says why it cannot. To add one: write
+ * it, and put it into the table in figure.c. */
+#ifndef PLOTS_FIGURE_DRAW_H
+#define PLOTS_FIGURE_DRAW_H
+
+#include "plots/draft.h"
+#include "plots/fits.h"
+#include "plots/line.h"
+#include "plots/summary.h"
+
+// Result sets that are drawn as one colour: what was measured, or what it is held against.
+typedef struct {
+    summary_t **summaries;
+    size_t n;
+    char *name; // in keys: "measured", "paper"
+} figure_side_t;
+
+typedef struct {
+    figure_side_t measured;
+    figure_side_t reference; // n = 0: nothing to hold it against
+    char *setting;           // what it was measured on: under every title
+} figure_source_t;
+
+typedef struct {
+    const char *name; // "fig07": of the script, its CSV and its pictures
+    draft_t csv;
+    draft_t script;
+    char reason[160]; // why it was not drawn
+} figure_t;
+
+// Reads `axis` when it draws a further axis; NULL for the paper's figures. True when there is
+// something to draw.
+typedef bool figure_draw_t(const figure_source_t *source, const char *axis, figure_t *figure);
+
+figure_draw_t figure_samples;      // 3
+figure_draw_t figure_times;        // 7
+figure_draw_t figure_shares;       // 8
+figure_draw_t figure_extrapolated; // 9
+figure_draw_t figure_regressions;  // 10
+figure_draw_t figure_speedups;     // 11
+figure_draw_t figure_accuracies;   // 12
+figure_draw_t figure_by_axis;
+
+// The head of a script: what it is, the style, the title with the setting beneath it. With
+// `n_panels` above one it is a multiplot of that many columns, and each panel sets its own title.
+void figure_begin(const figure_source_t *source, figure_t *figure, const char *title,
+                  size_t n_panels);
+// A text as a gnuplot string in double quotes, with nothing in it taken for markup.
+void figure_quote(draft_t *script, const char *text);
+// Names the places 0, 1, 2 … of the horizontal axis.
+void figure_tics(draft_t *script, const char *const *labels, size_t n);
+// One clause of a plot: the rows of `series`, their column `x` against `y` (gnuplot's
+// "'t_s':'t_low_s'" or an expression), drawn as `style` says. A plot is opened before its first
+// clause and closed after its last.
+void figure_open(draft_t *script);
+void figure_plot(draft_t *script, const char *series, const char *x, const char *y,
+                 const char *style, ...) __attribute__((format(printf, 5, 6)));
+void figure_close(draft_t *script);
+// The longest line of a side; empty when it has none.
+line_t figure_line(const figure_side_t *side, line_axis_t axis);
+// One row of CSV: the series' name, then numbers.
+void figure_row(draft_t *csv, const char *series, const double *numbers, size_t n);
+// The same with a text at the end.
+void figure_row_text(draft_t *csv, const char *series, const double *numbers, size_t n,
+                     const char *text);
+// Says why a figure is not drawn; always false, so that it can be returned.
+bool figure_skip(figure_t *figure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

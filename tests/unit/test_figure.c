@@ -1,0 +1,250 @@
+// figure: every figure of the paper from its own numbers, with and without gnuplot.
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "plots/csv.h"
+#include "plots/gnuplot.h"
+#include "plots/memory.h"
+#include "plots/plots.h"
+
+static char folder[64];
+static char *path_before;
+
+static int
+make_folder(void **state)
+{
+    (void)state;
+    path_before = plots_copy(getenv("PATH"));
+    strcpy(folder, "/tmp/test_figure_XXXXXX");
+    return mkdtemp(folder) != NULL ? 0 : -1;
+}
+
+static void
+remove_all(const char *path)
+{
+    DIR *entries = opendir(path);
+    const struct dirent *entry;
+    while (entries != NULL && (entry = readdir(entries)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        char *inner = plots_format("%s/%s", path, entry->d_name);
+        if (unlink(inner) != 0)
+            remove_all(inner);
+        free(inner);
+    }
+    if (entries != NULL)
+        closedir(entries);
+    rmdir(path);
+}
+
+static int
+remove_folder(void **state)
+{
+    (void)state;
+    setenv("PATH", path_before, 1);
+    free(path_before);
+    remove_all(folder);
+    return access(folder, F_OK) == 0 ? -1 : 0;
+}
+
+static bool
+is_there(const char *name)
+{
+    char *path = plots_format("%s/%s", folder, name);
+    struct stat status;
+    const bool is_file = stat(path, &status) == 0 && status.st_size > 0;
+    free(path);
+    return is_file;
+}
+
+static size_t
+count_entries(const char *name)
+{
+    char *path = plots_format("%s/%s", folder, name);
+    DIR *entries = opendir(path);
+    free(path);
+    assert_non_null(entries);
+    size_t n = 0;
+    const struct dirent *entry;
+    while ((entry = readdir(entries)) != NULL)
+        n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(entries);
+    return n;
+}
+
+static bool
+has_gnuplot(void)
+{
+    return access("/usr/bin/gnuplot", X_OK) == 0;
+}
+
+static int
+plot_paper(unsigned formats, char **notes, plots_error_t *error)
+{
+    const char *paper = PAPER;
+    results_t *results = NULL;
+    assert_int_equal(results_load(&paper, 1, &results, error), PLOTS_OK);
+    const plots_options_t options = {folder, formats, NULL};
+    const int result = plots_write(results, &options, notes, error);
+    results_free(&results);
+    return result;
+}
+
+static void
+the_papers_figures_are_drawn_from_its_numbers(void **state)
+{
+    (void)state;
+    if (!has_gnuplot()) {
+        print_message("no gnuplot: pictures are not tested\n");
+        skip();
+    }
+    char *notes = NULL;
+    plots_error_t error = {""};
+    if (plot_paper(FIGURE_ALL, &notes, &error) != PLOTS_OK)
+        fail_msg("%s", error.text);
+    static const char *const figures[] = {"fig07", "fig08", "fig09", "fig10", "fig11", "fig12"};
+    static const char *const endings[] = {"csv", "gp", "svg", "png", "pdf"};
+    for (size_t i = 0; i < 6; i++) {
+        for (size_t j = 0; j < 5; j++) {
+            char *name = plots_format("figures/%s.%s", figures[i], endings[j]);
+            if (!is_there(name))
+                fail_msg("no %s", name);
+            free(name);
+        }
+    }
+    assert_int_equal(count_entries("figures"), 6 * 5 + 1); // and common.gp, and nothing left aside
+    assert_string_equal(notes, "fig03: no samples.csv, left out\n");
+    free(notes);
+    assert_true(is_there("summary.csv") && is_there("fits.csv"));
+    assert_true(is_there("tables/node_sweep.txt") && is_there("tables/core_sweep.md"));
+}
+
+static void
+a_figure_is_drawn_again_by_its_script_alone(void **state)
+{
+    (void)state;
+    if (!has_gnuplot())
+        skip();
+    plots_error_t error = {""};
+    assert_int_equal(plot_paper(0, NULL, &error), PLOTS_OK);
+    assert_false(is_there("figures/fig09.svg"));
+    char *command = plots_format("cd %s/figures && gnuplot fig09.gp 2>&1", folder);
+    assert_int_equal(system(command), 0);
+    free(command);
+    assert_true(is_there("figures/fig09.svg"));
+}
+
+static void
+the_csv_of_figure_9_marks_where_overhead_outgrows_work(void **state)
+{
+    (void)state;
+    plots_error_t error = {""};
+    assert_int_equal(plot_paper(0, NULL, &error), PLOTS_OK);
+    char *path = plots_format("%s/figures/fig09.csv", folder);
+    csv_t *csv = NULL;
+    assert_int_equal(csv_read(path, &csv, &error), PLOTS_OK);
+    free(path);
+    bool is_marked = false;
+    for (size_t row = 0; row < csv_rows(csv); row++) {
+        if (strcmp(csv_text(csv, row, csv_column(csv, "series")), "old mark") == 0) {
+            const double nodes = csv_number(csv, row, csv_column(csv, "nodes"));
+            assert_true(nodes > 4.0 && nodes < 5.0);
+            is_marked = true;
+        }
+    }
+    assert_true(is_marked);
+    csv_free(&csv);
+}
+
+static void
+without_gnuplot_csv_and_scripts_stand(void **state)
+{
+    (void)state;
+    setenv("PATH", folder, 1);
+    plots_error_t error = {""};
+    assert_int_equal(plot_paper(FIGURE_SVG, NULL, &error), PLOTS_NO_GNUPLOT);
+    assert_non_null(strstr(error.text, "install gnuplot-nox"));
+    assert_true(is_there("figures/fig07.csv") && is_there("figures/fig12.gp"));
+    assert_true(is_there("tables/node_sweep.txt"));
+    assert_false(is_there("figures/fig07.svg"));
+}
+
+static void
+what_gnuplot_says_comes_back_and_the_old_picture_stands(void **state)
+{
+    (void)state;
+    if (!has_gnuplot())
+        skip();
+    draft_t draft = {0};
+    draft_add(&draft, "old");
+    plots_error_t error = {""};
+    char *picture = plots_format("%s/bad.svg", folder);
+    char *script = plots_format("%s/bad.gp", folder);
+    assert_int_equal(draft_write(&draft, picture, &error), PLOTS_OK);
+    draft_clear(&draft);
+    draft_add(&draft, "set output target\nplot 'no_such.csv'\n");
+    assert_int_equal(draft_write(&draft, script, &error), PLOTS_OK);
+    assert_int_equal(gnuplot_draw(folder, "bad.gp", FIGURE_SVG, &error), PLOTS_GNUPLOT);
+    assert_non_null(strstr(error.text, "'bad.gp'"));
+    assert_non_null(strstr(error.text, "no_such.csv"));
+    assert_int_equal(draft_read(&draft, picture, &error), PLOTS_OK);
+    assert_string_equal(draft.text, "old");
+    assert_int_equal(count_entries("."), 2);
+    draft_clear(&draft);
+    free(picture);
+    free(script);
+}
+
+static void
+a_folder_that_cannot_be_written_is_named(void **state)
+{
+    (void)state;
+    const char *paper = PAPER;
+    results_t *results = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(results_load(&paper, 1, &results, &error), PLOTS_OK);
+    const plots_options_t options = {"/dev/null/plots", FIGURE_SVG, NULL};
+    assert_int_equal(plots_write(results, &options, NULL, &error), PLOTS_IO);
+    assert_non_null(strstr(error.text, "/dev/null/plots"));
+    results_free(&results);
+}
+
+static void
+formats_are_read_from_a_list(void **state)
+{
+    (void)state;
+    assert_int_equal(figure_formats_parse("svg,pdf"), FIGURE_SVG | FIGURE_PDF);
+    assert_int_equal(figure_formats_parse("png"), FIGURE_PNG);
+    assert_int_equal(figure_formats_parse("svg,gif"), 0);
+    assert_int_equal(figure_formats_parse(""), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_papers_figures_are_drawn_from_its_numbers, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_figure_is_drawn_again_by_its_script_alone, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(the_csv_of_figure_9_marks_where_overhead_outgrows_work,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(without_gnuplot_csv_and_scripts_stand, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(what_gnuplot_says_comes_back_and_the_old_picture_stands,
+                                        make_folder, remove_folder),
+        cmocka_unit_test(a_folder_that_cannot_be_written_is_named),
+        cmocka_unit_test(formats_are_read_from_a_list),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
