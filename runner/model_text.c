@@ -182,7 +182,7 @@ read_layer(const tree_t *group, layer_spec_t *layer, diag_t *diag)
 }
 
 static int
-read_layers(const tree_t *list, model_t *model, diag_t *diag)
+read_layers(const tree_t *list, model_setting_t *model, diag_t *diag)
 {
     if (list->n_children == 0 || list->n_children > NETWORK_LAYERS_MAX) {
         diag_error(diag, list->place, "'train.model' has %zu layers; it takes 1 to %d",
@@ -202,9 +202,9 @@ read_layers(const tree_t *list, model_t *model, diag_t *diag)
 }
 
 int
-model_read(const tree_t *value, model_t *model, diag_t *diag)
+model_read(const tree_t *value, model_setting_t *model, diag_t *diag)
 {
-    model_t read = {0};
+    model_setting_t read = {0};
     if (value->kind == TREE_LIST) {
         if (read_layers(value, &read, diag) != 0) {
             model_free(&read);
@@ -221,7 +221,7 @@ model_read(const tree_t *value, model_t *model, diag_t *diag)
 }
 
 network_spec_t
-model_network(const model_t *model, const image_t *image)
+model_network(const model_setting_t *model, const image_t *image)
 {
     image_shape_t shape = {(int)image->channels, (int)image->height, (int)image->width};
     if (model->n_layers == 0)
@@ -233,7 +233,7 @@ model_network(const model_t *model, const image_t *image)
 }
 
 void
-model_check(const model_t *model, const image_t *image, place_t place, diag_t *diag)
+model_check(const model_setting_t *model, const image_t *image, place_t place, diag_t *diag)
 {
     network_spec_t spec = model_network(model, image);
     engine_error_t error;
@@ -247,7 +247,7 @@ model_check(const model_t *model, const image_t *image, place_t place, diag_t *d
 }
 
 void
-model_add_text(text_t *text, const model_t *model)
+model_add_text(text_t *text, const model_setting_t *model)
 {
     if (model->n_layers == 0) {
         text_add_quoted(text, model->name);
@@ -273,9 +273,9 @@ model_add_text(text_t *text, const model_t *model)
 }
 
 void
-model_copy(const model_t *source, model_t *target)
+model_copy(const model_setting_t *source, model_setting_t *target)
 {
-    *target = (model_t){.name = memory_text(source->name), .n_layers = source->n_layers};
+    *target = (model_setting_t){.name = memory_text(source->name), .n_layers = source->n_layers};
     if (source->n_layers == 0)
         return;
     target->layers = memory_new(source->n_layers * sizeof *source->layers);
@@ -285,10 +285,10 @@ model_copy(const model_t *source, model_t *target)
 }
 
 void
-model_free(model_t *model)
+model_free(model_setting_t *model)
 {
     free(model->name);
     free(model->layers);
     free(model->places);
-    *model = (model_t){0};
+    *model = (model_setting_t){0};
 }

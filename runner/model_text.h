@@ -15,19 +15,19 @@
 
 // Reads "lenet" or a list of layers in place of what was there. -1 with every fault of it in
 // `diag`; `model` is untouched then. Whether the layers fit together is for model_check.
-int model_read(const tree_t *value, model_t *model, diag_t *diag);
+int model_read(const tree_t *value, model_setting_t *model, diag_t *diag);
 
 // Whether the layers fit the image and each other; else an error with the line of the layer that
 // does not. `place` is where the model is written.
-void model_check(const model_t *model, const image_t *image, place_t place, diag_t *diag);
+void model_check(const model_setting_t *model, const image_t *image, place_t place, diag_t *diag);
 
 // The engine's network for images of that shape and so many classes.
-network_spec_t model_network(const model_t *model, const image_t *image);
+network_spec_t model_network(const model_setting_t *model, const image_t *image);
 
 // As it is written in a file, on one line.
-void model_add_text(text_t *text, const model_t *model);
+void model_add_text(text_t *text, const model_setting_t *model);
 
-void model_copy(const model_t *source, model_t *target);
-void model_free(model_t *model);
+void model_copy(const model_setting_t *source, model_setting_t *target);
+void model_free(model_setting_t *model);
 
 #endif

@@ -49,7 +49,7 @@ setting_set_default(const setting_t *setting, experiment_t *experiment)
         *(text_list_t *)at = (text_list_t){0};
         break;
     case SETTING_MODEL:
-        *(model_t *)at = (model_t){.name = memory_text(setting->text)};
+        *(model_setting_t *)at = (model_setting_t){.name = memory_text(setting->text)};
         break;
     case SETTING_ELSEWHERE:
         break;

@@ -27,7 +27,7 @@ typedef enum {
     SETTING_TEXT,         // char *, never NULL
     SETTING_CHOICE,       // int, an index into choices
     SETTING_TEXTS,        // text_list_t
-    SETTING_MODEL,        // model_t: a name or a list of layers
+    SETTING_MODEL,        // model_setting_t: a name or a list of layers
     SETTING_ELSEWHERE // read by matrix_read.c (axes, zip, expect …); here for help and did-you-mean
 } setting_type_t;
 

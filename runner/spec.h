@@ -56,7 +56,7 @@ typedef struct model {
     layer_spec_t *layers; // empty for a named model
     place_t *places;      // where each layer is written
     size_t n_layers;
-} model_t;
+} model_setting_t;
 
 typedef struct image {
     long channels, height, width, classes;
@@ -64,7 +64,7 @@ typedef struct image {
 
 // What is trained, and how.
 typedef struct train {
-    model_t model;
+    model_setting_t model;
     int data;          // data_choice_t
     image_t image;     // what the data set's pictures are like
     long samples;      // training images used, the first of the set; 0: all
