@@ -129,8 +129,8 @@ read_rows(reader_t *reader, const char *name, csv_t *csv, plots_error_t *error)
     while (reader->position < reader->length) {
         const size_t line = reader->line;
         const size_t start = reader->position;
-        size_t n_fields;
-        bool is_whole;
+        size_t n_fields = 0;
+        bool is_whole = false;
         const int result = read_row(reader, name, &n_fields, &is_whole, error);
         if (result != PLOTS_OK)
             return result;
