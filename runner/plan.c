@@ -306,7 +306,6 @@ plan_experiment(const plan_t *plan, const plan_cell_t *cell, experiment_t *exper
             axis_value_apply(matrix->axes[i].setting, &matrix->axes[i].values[cell->value_index[i]],
                              &copy);
     copy.train.seed = cell->seed;
-    copy.cluster.core_speed = cell->core_speed;
     matrix_free(&copy.matrix);
     matrix_one(&copy.matrix, cell->nodes, cell->cores);
     expect_free(copy.expect, copy.n_expect);

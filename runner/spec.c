@@ -93,8 +93,6 @@ read_group(const char *group, const tree_t *tree, experiment_t *experiment, diag
 static void
 name_by_path(experiment_t *experiment, const char *path)
 {
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     const char *slash = strrchr(path, '/');
     const char *base = slash ? slash + 1 : path;
     base += strspn(base, ".");
@@ -106,7 +104,7 @@ name_by_path(experiment_t *experiment, const char *path)
     free(experiment->name);
     experiment->name = memory_format("%.*s", (int)n, base);
     for (char *c = experiment->name; *c; c++)
-        if (!strchr(letters, *c))
+        if (!strchr(spec_name_letters, *c))
             *c = '_';
 }
 

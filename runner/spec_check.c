@@ -8,6 +8,9 @@
 #include "runner/model_text.h"
 #include "runner/plan.h"
 
+const char spec_name_letters[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
 // The least share of a real core that a worker can sensibly be limited to.
 static const double cpu_limit_min = 0.01;
 
@@ -43,10 +46,9 @@ check_image(const experiment_t *experiment, const tree_t *root, diag_t *diag)
 static void
 check_name(const experiment_t *experiment, const tree_t *root, diag_t *diag)
 {
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     const char *name = experiment->name;
-    if (!name[0] || name[0] == '.' || strlen(name) > 100 || strspn(name, letters) != strlen(name))
+    if (!name[0] || name[0] == '.' || strlen(name) > 100 ||
+        strspn(name, spec_name_letters) != strlen(name))
         diag_error(
             diag, place_of(root, "name"),
             "'name' is '%.100s'; it names a folder: letters, digits, '.', '_' and '-', at most 100",

@@ -7,6 +7,9 @@
 
 #include "runner/spec.h"
 
+// What the name of an experiment, which is that of its folder of results, may hold.
+extern const char spec_name_letters[];
+
 // Tells every contradiction. `root` is the file as read, for the places. The matrix is looked at
 // only when it is whole: without faults of its own.
 void spec_check(const experiment_t *experiment, const tree_t *root, bool is_matrix_whole,

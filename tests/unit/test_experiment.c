@@ -520,7 +520,7 @@ an_included_file_keeps_its_own_lines(void **state)
     assert_non_null(getcwd(before, sizeof before));
     assert_non_null(mkdtemp(folder));
     assert_int_equal(chdir(folder), 0);
-    write_file("inner.cfg", "train = {\n  epochs = 0;\n};\n");
+    write_file("inner.cfg", "title = 3;\ntrain = {\n  epochs = 0;\n};\n");
     write_file("outer.cfg", "// first\n@include \"inner.cfg\"\nmatrix = {\n  nodes = 0;\n};\n");
     experiment_t experiment;
     diag_t *own = diag_new();
@@ -529,7 +529,8 @@ an_included_file_keeps_its_own_lines(void **state)
     assert_string_equal(
         faults, "./outer.cfg:4: error: 'matrix.nodes' is 0; it takes integers from 1 to 10000 "
                 "workers\n"
-                "./inner.cfg:2: error: 'train.epochs' is 0; it takes an integer from 1 to "
+                "./inner.cfg:1: error: 'title' is 3; it takes a text\n"
+                "./inner.cfg:3: error: 'train.epochs' is 0; it takes an integer from 1 to "
                 "10000\n");
     free(faults);
     diag_free(own);
