@@ -7,6 +7,7 @@ BUILD_PACKAGES = build-essential cmake ninja-build pkg-config git libczmq-dev li
 RUN_PACKAGES = gnuplot-nox ca-certificates
 TEST_PACKAGES = libcmocka-dev procps iproute2 util-linux python3 python3-pil
 BENCH_PACKAGES = python3-torch libdnnl-dev
+PACKAGE_PACKAGES = dpkg-dev file
 FORMAT_PACKAGES = clang-format
 
 # Where CIFAR-10 lies as pictures, for a machine that cannot fetch it: a folder with an unpack.py. Not required.
@@ -39,6 +40,7 @@ install: build ## program, man page and completion, into PREFIX (/usr/local)
 	@cmake --install $(RELEASE) $(if $(PREFIX),--prefix '$(PREFIX)')
 
 package: build ## a .deb and a tar.gz, in build/release
+	$(setup) $(PACKAGE_PACKAGES)
 	@cd $(RELEASE) && cpack -G 'DEB;TGZ'
 
 format: ## clang-format over every C file
