@@ -72,6 +72,9 @@ location(place_t place)
     return memory_format("%s:%d: ", place.file, place.line);
 }
 
+static void add(diag_t *diag, place_t place, bool is_warning, const char *format, va_list arguments)
+    __attribute__((format(printf, 4, 0)));
+
 static void
 add(diag_t *diag, place_t place, bool is_warning, const char *format, va_list arguments)
 {
