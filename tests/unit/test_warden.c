@@ -20,7 +20,7 @@
 #include "runner/process.h"
 #include "runner/warden.h"
 
-enum { LIMIT_MS = 10000 };
+enum { LIMIT_MS = 10000, LIFE_S = 20 };
 
 // What a role tells the test, through a pipe.
 typedef struct told {
@@ -51,6 +51,7 @@ count_signal(int number)
 static void
 play(const char *script)
 {
+    alarm(LIFE_S); // a test that fails leaves nothing behind for long
     if (strcmp(script, "exit 7") == 0)
         _exit(7);
     if (strcmp(script, "abort") == 0) {
@@ -102,10 +103,8 @@ role_start(const char *script, warden_options_t options)
 static int
 role_end(role_t *role)
 {
-    process_t process = process_none();
     int status = 0;
     long long until_ms = process_clock_ms() + LIMIT_MS;
-    (void)process;
     while (waitpid(role->warden, &status, WNOHANG) == 0) {
         assert_true(process_clock_ms() < until_ms);
         poll(NULL, 0, 1);
@@ -295,12 +294,13 @@ a_signal_counts_once(void **state)
         struct sigaction action = {.sa_handler = count_signal};
         if (warden_enter(&options, &grant, NULL) != 0)
             _exit(1);
+        alarm(LIFE_S);
         sigaction(SIGINT, &action, NULL);
         if (write(told[1], "", 1) != 1)
             _exit(1);
         while (n_signals == 0)
-            pause();
-        poll(NULL, 0, 20); // a second one would come now
+            poll(NULL, 0, 5); // cut short by the signal
+        poll(NULL, 0, 20);    // a second one would come now
         _exit((int)n_signals);
     }
     char byte;
