@@ -64,6 +64,21 @@ figure_quote(draft_t *script, const char *text)
     draft_add(script, "\"");
 }
 
+// A name as it stands between single quotes in a script, where enhanced text would take & and _ for
+// markup.
+static char *
+escaped(const char *name)
+{
+    draft_t text = {0};
+    draft_add(&text, "%s", "");
+    for (; *name != '\0'; name++) {
+        if (strchr("_^{}@&~\\", *name) != NULL)
+            draft_add(&text, "\\");
+        draft_add(&text, *name == '\'' ? "''" : "%c", *name);
+    }
+    return text.text;
+}
+
 void
 figure_begin(const figure_source_t *source, figure_t *figure, const char *title, size_t n_panels)
 {
@@ -278,7 +293,9 @@ source_of(const results_t *results, const results_t *against, results_set_t *exp
     for (size_t i = 0; against != NULL && i < against->n_sets; i++)
         add_summary(&source.reference, &against->sets[i]);
     source.measured.name = plots_copy(results->sets[0].is_published ? "paper" : "measured");
-    source.reference.name = against != NULL ? name_of(against) : name_of_expected(results);
+    char *name = against != NULL ? name_of(against) : name_of_expected(results);
+    source.reference.name = escaped(name);
+    free(name);
     source.setting = results_setting(sets, results->n_sets);
     free(sets);
     return source;

@@ -84,8 +84,7 @@ add_mean_plot(draft_t *script, const char *series, const char *color, const char
 {
     char *title = mean_title(name, values);
     figure_plot(script, series, "position", "(100*column('accuracy'))",
-                "lines linecolor rgb %s linewidth 1.5 dashtype %s title \"%s\"", color, dash,
-                title);
+                "lines linecolor rgb %s linewidth 1.5 dashtype %s title '%s'", color, dash, title);
     free(title);
 }
 
@@ -369,8 +368,8 @@ find_places(const group_t *groups, size_t n_groups, const char *setting, const c
 }
 
 static void
-add_group(const group_t *group, size_t number, const char *setting, const char *const *places,
-          size_t n_places, draft_t *csv)
+add_group(const group_t *group, size_t number, double shift, const char *setting,
+          const char *const *places, size_t n_places, draft_t *csv)
 {
     const summary_t *summary = group->summary;
     const size_t axis = axis_of(summary, setting);
@@ -386,8 +385,16 @@ add_group(const group_t *group, size_t number, const char *setting, const char *
             const estimate_t a = cell->quantities[QUANTITY_ACCURACY];
             const estimate_t s = cell == first ? statistics_exact(1.0, cell->n)
                                                : statistics_ratio(first->quantities[QUANTITY_T], t);
-            const double numbers[] = {(double)place, t.mean, t.low,  t.high, s.mean,
-                                      s.low,         s.high, a.mean, a.low,  a.high};
+            const double numbers[] = {(double)place + shift,
+                                      t.mean,
+                                      t.low,
+                                      t.high,
+                                      s.mean,
+                                      s.low,
+                                      s.high,
+                                      a.mean,
+                                      a.low,
+                                      a.high};
             figure_row_text(csv, series, numbers, sizeof numbers / sizeof *numbers, places[place]);
         }
     }
@@ -443,8 +450,10 @@ figure_by_axis(const figure_source_t *source, const char *axis, figure_t *figure
         const results_axis_t *described = &summary->set->axes[axis_of(summary, axis)];
         draft_add(&figure->csv, "series,position,t_s,t_s_low,t_s_high,speedup,speedup_low,"
                                 "speedup_high,accuracy,accuracy_low,accuracy_high,label\n");
+        // Side by side a little, so that no bar hides another.
         for (size_t g = 0; g < n_groups; g++)
-            add_group(&groups[g], g, axis, places, n_places, &figure->csv);
+            add_group(&groups[g], g, 0.07 * ((double)g - ((double)n_groups - 1.0) / 2.0), axis,
+                      places, n_places, &figure->csv);
         char *title = plots_format("Training time, speedup and accuracy by %s", described->name);
         figure_begin(source, figure, title, 3);
         free(title);

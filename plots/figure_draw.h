@@ -15,7 +15,7 @@
 typedef struct {
     summary_t **summaries;
     size_t n;
-    char *name; // in keys: "measured", "paper"
+    char *name; // in keys: "measured", "paper"; escaped for single quotes in a script
 } figure_side_t;
 
 typedef struct {

@@ -325,7 +325,8 @@ add_mark_plot(draft_t *script, const char *series, const char *color, double hei
     figure_plot(script, series, "nodes", foot, "impulses linecolor rgb %s dashtype 3 notitle",
                 color);
     char *y = plots_format("(%g):'label'", height);
-    figure_plot(script, series, "nodes", y, "labels %s textcolor rgb %s notitle", side, color);
+    figure_plot(script, series, "nodes", y, "labels %s textcolor rgb %s noenhanced notitle", side,
+                color);
     free(foot);
     free(y);
 }
@@ -361,7 +362,7 @@ figure_extrapolated(const figure_source_t *source, const char *axis, figure_t *f
         // Two regressions through three points have hardly any freedom left: their interval would
         // span the figure.
         add_mark((fit_value_t){old->paper_crossing.value, NAN, NAN}, reach, "old mark",
-                 other.n > 0 ? "regressions of the paper:" : "regressions:", csv);
+                 other.n > 0 ? "regressions of the reference:" : "regressions:", csv);
         figure_begin(source, figure, "Shares of work and communication, extrapolated to more nodes",
                      1);
         draft_add(

@@ -85,12 +85,12 @@ add_reference(grid_t *grid, size_t at, const column_t *column, const reference_t
     grid_set(grid, at, plots_format("%.*f", decimals, value), behind);
 }
 
-// "paper" of "paper, Table 1": there is no room for more in the first column.
+// "Torres & Cruz" of "Torres & Cruz, Table 1": there is no room for more in the first column.
 static char *
 short_source(const char *source)
 {
     const size_t n = strcspn(source, ",;:(");
-    return n > 0 ? plots_format("  %.*s", (int)(n < 12 ? n : 12), source)
+    return n > 0 ? plots_format("  %.*s", (int)(n < 16 ? n : 16), source)
                  : plots_copy("  expected");
 }
 
