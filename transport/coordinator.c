@@ -15,7 +15,7 @@ enum {
     ABORT_WAIT_MS = 1000, /* to have everybody hear that it is over */
     REPEAT_MS = 50,       /* between two sayings of the same thing to the same worker */
     HANDSHAKE_MS = 5000,  /* for a connection to become one */
-    BACKLOG = 1024        /* connections the system may hold for us */
+    BACKLOG = 4096        /* connections the system may hold for us */
 };
 
 coordinator_config_t

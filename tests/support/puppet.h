@@ -38,7 +38,8 @@ puppet_worker(const char *endpoint, uint64_t incarnation, const char *run)
     char down[LINK_ENDPOINT_BYTES_MAX], up[LINK_ENDPOINT_BYTES_MAX];
     MUST(link_endpoints(endpoint, down, up) == 0);
     puppet_t puppet = {.is_worker = true, .incarnation = incarnation};
-    snprintf(puppet.run, sizeof puppet.run, "%s", run);
+    MUST(strlen(run) < sizeof puppet.run);
+    memcpy(puppet.run, run, strlen(run) + 1);
     puppet.in = zsock_new(ZMQ_SUB);
     puppet.out = zsock_new(ZMQ_PUSH);
     zsock_set_linger(puppet.out, LINK_LINGER_MS);
@@ -59,7 +60,8 @@ puppet_coordinator(const char *endpoint, const char *run)
     char down[LINK_ENDPOINT_BYTES_MAX], up[LINK_ENDPOINT_BYTES_MAX];
     MUST(link_endpoints(endpoint, down, up) == 0);
     puppet_t puppet = {.is_worker = false};
-    snprintf(puppet.run, sizeof puppet.run, "%s", run);
+    MUST(strlen(run) < sizeof puppet.run);
+    memcpy(puppet.run, run, strlen(run) + 1);
     puppet.in = zsock_new(ZMQ_PULL);
     puppet.out = zsock_new(ZMQ_PUB);
     MUST(zmq_bind(zsock_resolve(puppet.out), down) == 0 &&

@@ -1,0 +1,463 @@
+/* rounds.c — what a round costs: 62,006 floats out and back, summed, with workers that train
+ * nothing. The same bytes over bare ZeroMQ sockets (PUB/SUB out, PUSH/PULL back) are the yardstick,
+ * in the same run, in turns, each side in processes of its own. With CURVE as a third. See --help.
+ */
+#include "transport/coordinator.h"
+#include "transport/link.h"
+#include "transport/start.h"
+#include "transport/worker.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { FLOATS = 62006, ROUNDS_MAX = 4096, TURNS = 3, SIZES_MAX = 16, WARM_UP = 5, LIMIT_S = 170 };
+
+typedef enum { BARE, DMLX, DMLX_CURVE, SIDES } side_t;
+
+static const char *const side_names[SIDES] = {"bare sockets", "dmlx", "dmlx with CURVE"};
+
+/* What a coordinator's process sends home, followed by n_rounds doubles: seconds a round. */
+typedef struct {
+    int n_rounds;
+    double cpu_s;        /* of the coordinator, over these rounds */
+    long rss_kib;        /* resident at the end */
+    long rss_before_kib; /* before the first worker came */
+} outcome_t;
+
+static float model[FLOATS], sum[FLOATS];
+
+static void
+must(bool fact, const char *what)
+{
+    if (fact)
+        return;
+    fprintf(stderr, "bench_rounds: %s: %s\n", what, strerror(errno));
+    _exit(1);
+}
+
+static double
+cpu_s(int who)
+{
+    struct rusage use;
+    getrusage(who, &use);
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+}
+
+static long
+rss_kib(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%*d %ld", &pages) != 1)
+        pages = 0;
+    if (file)
+        fclose(file);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void
+write_all(int fd, const void *data, size_t bytes)
+{
+    for (const char *at = data; bytes;) {
+        ssize_t n = write(fd, at, bytes);
+        must(n > 0, "cannot write to a pipe");
+        at += n;
+        bytes -= (size_t)n;
+    }
+}
+
+static bool
+read_all(int fd, void *data, size_t bytes)
+{
+    for (char *at = data; bytes;) {
+        ssize_t n = read(fd, at, bytes);
+        if (n <= 0)
+            return false;
+        at += n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+static void
+add(const float *array, bool is_first)
+{
+    for (size_t i = 0; i < FLOATS; i++)
+        sum[i] = is_first ? array[i] : sum[i] + array[i];
+}
+
+static void
+average(int n)
+{
+    for (size_t i = 0; i < FLOATS; i++)
+        model[i] = sum[i] / (float)n;
+}
+
+/* Bare sockets */
+
+static void *
+bare_socket(int type, const char *endpoint, bool is_binding)
+{
+    zsock_t *socket = zsock_new(type);
+    zsock_set_linger(socket, 1000);
+    zsock_set_backlog(socket,
+                      4096); /* the default of 100 has a thousand connections wait for seconds */
+    if (type == ZMQ_SUB)
+        zsock_set_subscribe(socket, "");
+    must((is_binding ? zmq_bind : zmq_connect)(zsock_resolve(socket), endpoint) == 0, endpoint);
+    return socket;
+}
+
+static void
+bare_coordinate(const char *endpoint, int n_workers, int n_rounds, outcome_t *outcome,
+                double *round_s)
+{
+    char down[LINK_ENDPOINT_BYTES_MAX], up[LINK_ENDPOINT_BYTES_MAX];
+    link_endpoints(endpoint, down, up);
+    zsock_t *publish = bare_socket(ZMQ_PUB, down, true), *pull = bare_socket(ZMQ_PULL, up, true);
+    void *out = zsock_resolve(publish), *in = zsock_resolve(pull);
+    outcome->rss_before_kib = rss_kib();
+    /* A subscription takes a moment, and PUB does not wait for it: knock until each worker has said
+     * that it heard. */
+    for (int n_heard = 0; n_heard < n_workers;) {
+        zmq_send(out, "knock", 5, 0);
+        zmq_pollitem_t item = {.socket = in, .events = ZMQ_POLLIN};
+        char byte;
+        zmq_poll(&item, 1, 20);
+        while (zmq_recv(in, &byte, 1, ZMQ_DONTWAIT) >= 0)
+            n_heard++;
+    }
+    double cpu_before = 0;
+    for (int i = -WARM_UP; i < n_rounds; i++) {
+        if (i == 0)
+            cpu_before = cpu_s(RUSAGE_SELF);
+        double start = link_now_s();
+        must(zmq_send(out, model, sizeof model, 0) == sizeof model, "cannot send");
+        for (int k = 0; k < n_workers; k++) {
+            zmq_msg_t message;
+            zmq_msg_init(&message);
+            must(zmq_msg_recv(&message, in, 0) == sizeof model, "cannot receive");
+            add(zmq_msg_data(&message), k == 0);
+            zmq_msg_close(&message);
+        }
+        average(n_workers);
+        if (i >= 0)
+            round_s[i] = link_now_s() - start;
+    }
+    outcome->cpu_s = cpu_s(RUSAGE_SELF) - cpu_before;
+    outcome->rss_kib = rss_kib();
+    zmq_send(out, "end", 3, 0);
+    zsock_destroy(&publish);
+    zsock_destroy(&pull);
+}
+
+static void
+bare_work(const char *endpoint)
+{
+    char down[LINK_ENDPOINT_BYTES_MAX], up[LINK_ENDPOINT_BYTES_MAX];
+    link_endpoints(endpoint, down, up);
+    zsock_t *subscribe = bare_socket(ZMQ_SUB, down, false),
+            *push = bare_socket(ZMQ_PUSH, up, false);
+    void *in = zsock_resolve(subscribe), *out = zsock_resolve(push);
+    for (bool has_heard = false;;) {
+        zmq_msg_t message;
+        zmq_msg_init(&message);
+        must(zmq_msg_recv(&message, in, 0) >= 0, "cannot receive");
+        size_t bytes = zmq_msg_size(&message);
+        if (bytes == 5 && !has_heard)
+            has_heard = zmq_send(out, "", 1, 0) == 1;
+        else if (bytes == sizeof model)
+            must(zmq_send(out, zmq_msg_data(&message), bytes, 0) == (int)bytes, "cannot send");
+        zmq_msg_close(&message);
+        if (bytes == 3)
+            break;
+    }
+    zsock_destroy(&subscribe);
+    zsock_destroy(&push);
+}
+
+/* dmlx */
+
+static bool
+take(void *context, const coordinator_update_t *update, transport_error_t *why)
+{
+    (void)context;
+    (void)why;
+    add(update->array, update->rank == 0);
+    return true;
+}
+
+static void
+coordinate(const char *endpoint, const keys_t *keys, int n_workers, int n_rounds,
+           outcome_t *outcome, double *round_s)
+{
+    coordinator_config_t config = coordinator_config();
+    transport_error_t error = {""};
+    coordinator_fault_t fault = {.error = {""}};
+    config.endpoint = endpoint;
+    config.run = "bench";
+    config.n_workers = (uint32_t)n_workers;
+    config.keys = keys;
+    config.silence_ms = 30000; /* a thousand processes on two cores take their time to come */
+    coordinator_t *coordinator = coordinator_new(&config, &error);
+    must(coordinator != NULL, error.text);
+    outcome->rss_before_kib = rss_kib();
+    must(coordinator_join(coordinator, "", &fault) == 0, fault.error.text);
+    double cpu_before = 0;
+    for (int i = -WARM_UP; i < n_rounds; i++) {
+        if (i == 0)
+            cpu_before = cpu_s(RUSAGE_SELF);
+        double start = link_now_s();
+        int code = coordinator_round(coordinator, (uint32_t)(i + WARM_UP), model, FLOATS, take,
+                                     NULL, &fault);
+        must(code == 0, fault.error.text);
+        average(n_workers);
+        if (i >= 0)
+            round_s[i] = link_now_s() - start;
+    }
+    outcome->cpu_s = cpu_s(RUSAGE_SELF) - cpu_before;
+    outcome->rss_kib = rss_kib();
+    coordinator_done(coordinator, "", &fault);
+    coordinator_free(coordinator);
+}
+
+static void
+work(const char *endpoint, const keys_t *keys, int number)
+{
+    char identity[32];
+    snprintf(identity, sizeof identity, "w%d", number);
+    worker_config_t config = worker_config();
+    config.endpoint = endpoint;
+    config.identity = identity;
+    config.keys = keys;
+    worker_t *worker = worker_new(&config, NULL);
+    worker_welcome_t welcome;
+    worker_task_t task;
+    transport_error_t error = {""};
+    must(worker && worker_join(worker, &welcome, &error) == 0, error.text);
+    worker_ready(worker, "", NULL);
+    while (worker_next(worker, &task, &error) == 0 && task.kind == WORKER_ROUND)
+        worker_update(worker, "{\"samples\":1}", task.parameters, task.n, NULL);
+    worker_free(worker);
+}
+
+/* One side once: a process for the coordinator and one for each worker. */
+
+static int
+wait_for(pid_t *children, int n)
+{
+    int n_bad = 0;
+    for (int i = 0; i < n; i++) {
+        int status;
+        if (waitpid(children[i], &status, 0) != children[i] || status != 0)
+            n_bad++;
+    }
+    return n_bad;
+}
+
+static pid_t
+fork_off(void)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    must(child >= 0, "cannot fork");
+    if (child == 0)
+        alarm(LIMIT_S); /* whatever happens, nobody stays behind */
+    return child;
+}
+
+static void
+measure(side_t side, int n_workers, int n_rounds, int port, outcome_t *outcome, double *round_s,
+        double *cpu_all_s)
+{
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
+    int pipes[2];
+    must(pipe(pipes) == 0, "cannot make a pipe");
+    pid_t *children = calloc((size_t)n_workers + 1, sizeof *children);
+    keys_t *ours = NULL, **theirs = calloc((size_t)n_workers, sizeof *theirs);
+    for (int i = 0; side == DMLX_CURVE && i < n_workers; i++) {
+        char identity[32];
+        snprintf(identity, sizeof identity, "w%d", i);
+        ours = ours ? ours : keys_new(KEYS_COORDINATOR);
+        theirs[i] = keys_new(identity);
+        keys_add(ours, identity, keys_public(theirs[i]), NULL);
+        keys_add(theirs[i], KEYS_COORDINATOR, keys_public(ours), NULL);
+    }
+    double cpu_before = cpu_s(RUSAGE_CHILDREN);
+    children[n_workers] = fork_off();
+    if (children[n_workers] == 0) {
+        transport_start();
+        outcome_t found = {.n_rounds = n_rounds};
+        if (side == BARE)
+            bare_coordinate(endpoint, n_workers, n_rounds, &found, round_s);
+        else
+            coordinate(endpoint, ours, n_workers, n_rounds, &found, round_s);
+        write_all(pipes[1], &found, sizeof found);
+        write_all(pipes[1], round_s, (size_t)n_rounds * sizeof *round_s);
+        exit(0);
+    }
+    close(pipes[1]);
+    for (int i = 0; i < n_workers; i++) {
+        children[i] = fork_off();
+        if (children[i])
+            continue;
+        transport_start();
+        if (side == BARE)
+            bare_work(endpoint);
+        else
+            work(endpoint, theirs[i], i);
+        exit(0);
+    }
+    bool is_whole = read_all(pipes[0], outcome, sizeof *outcome) &&
+                    read_all(pipes[0], round_s, (size_t)n_rounds * sizeof *round_s);
+    close(pipes[0]);
+    int n_bad = wait_for(children, n_workers + 1);
+    must(is_whole && n_bad == 0, "a coordinator or worker failed");
+    *cpu_all_s = cpu_s(RUSAGE_CHILDREN) - cpu_before;
+    for (int i = 0; i < n_workers; i++)
+        keys_free(theirs[i]);
+    keys_free(ours);
+    free(theirs);
+    free(children);
+}
+
+static int
+ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double
+quantile(double *values, int n, double share)
+{
+    qsort(values, (size_t)n, sizeof *values, ascending);
+    return values[(int)(share * (n - 1) + 0.5)];
+}
+
+/* Fewer rounds the longer they take; enough for a median each. */
+static int
+rounds_for(int n_workers)
+{
+    int n = 4000 / (n_workers + 1);
+    return n > 600 ? 600 : n < 10 ? 10 : n;
+}
+
+static void
+print_row(FILE *csv, side_t side, int n_workers, const double *median_ms, double p90_ms,
+          const outcome_t *outcome, double cpu_ms)
+{
+    double ratio = median_ms[side] / median_ms[BARE];
+    printf("%7d  %-16s %10.3f %10.3f %7.2f %10.3f %9.1f %9.1f\n", n_workers, side_names[side],
+           median_ms[side], p90_ms, ratio, cpu_ms, (double)outcome->rss_kib / 1024,
+           (double)(outcome->rss_kib - outcome->rss_before_kib) / n_workers);
+    fflush(stdout);
+    if (csv)
+        fprintf(csv, "%d,%s,%d,%.6f,%.6f,%.4f,%.6f,%ld,%ld\n", n_workers, side_names[side], FLOATS,
+                median_ms[side], p90_ms, ratio, cpu_ms, outcome->rss_kib, outcome->rss_before_kib);
+}
+
+static void
+measure_size(int n_workers, int turns, bool with_curve, int port, FILE *csv)
+{
+    static double all_s[SIDES][TURNS * ROUNDS_MAX];
+    int n_rounds = rounds_for(n_workers), n_all[SIDES] = {0};
+    outcome_t outcome[SIDES] = {{0}};
+    double cpu_ms[SIDES] = {0}, median_ms[SIDES] = {0};
+    for (int turn = 0; turn < turns; turn++)
+        for (side_t side = BARE; side < (with_curve ? SIDES : DMLX_CURVE); side++) {
+            double cpu_all_s;
+            measure(side, n_workers, n_rounds, port, &outcome[side], all_s[side] + n_all[side],
+                    &cpu_all_s);
+            n_all[side] += n_rounds;
+            cpu_ms[side] += 1e3 * outcome[side].cpu_s / n_rounds / turns;
+        }
+    for (side_t side = BARE; side < (with_curve ? SIDES : DMLX_CURVE); side++) {
+        double p90_ms = 1e3 * quantile(all_s[side], n_all[side], 0.9);
+        median_ms[side] = 1e3 * quantile(all_s[side], n_all[side], 0.5);
+        print_row(csv, side, n_workers, median_ms, p90_ms, &outcome[side], cpu_ms[side]);
+    }
+}
+
+static void
+print_help(void)
+{
+    puts("usage: bench_rounds [--workers 1,3,10,100,1000] [--turns 3] [--port 47310] [--no-curve] "
+         "[--csv FILE]\n"
+         "\n"
+         "A round of 62,006 floats whose training does nothing, over loopback, each peer a process "
+         "of its own, beside\n"
+         "the same bytes over bare ZeroMQ sockets in turns.");
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct option options[] = {{"workers", required_argument, NULL, 'w'},
+                                            {"turns", required_argument, NULL, 't'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"no-curve", no_argument, NULL, 'n'},
+                                            {"csv", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int sizes[SIZES_MAX] = {1, 3, 10, 100, 1000}, n_sizes = 5, turns = TURNS, port = 47310, option;
+    bool with_curve = true;
+    const char *csv_path = NULL;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'h') {
+            print_help();
+            return 0;
+        } else if (option == 'w') {
+            n_sizes = 0;
+            for (char *size = strtok(optarg, ","); size && n_sizes < SIZES_MAX;
+                 size = strtok(NULL, ","))
+                sizes[n_sizes++] = atoi(size) > 0 ? atoi(size) : 1;
+        } else if (option == 't') {
+            turns = atoi(optarg) < 1 ? 1 : atoi(optarg) > TURNS ? TURNS : atoi(optarg);
+        } else if (option == 'p') {
+            port = atoi(optarg);
+        } else if (option == 'n') {
+            with_curve = false;
+        } else if (option == 'c') {
+            csv_path = optarg;
+        } else {
+            print_help();
+            return 2;
+        }
+    }
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max; /* a thousand workers are three thousand connections */
+    setrlimit(RLIMIT_NOFILE, &files);
+    FILE *csv = csv_path ? fopen(csv_path, "w") : NULL;
+    must(!csv_path || csv, "cannot write the CSV");
+    if (csv)
+        fputs("workers,side,floats,median_ms,p90_ms,ratio,coordinator_cpu_ms_per_round,rss_kib,rss_"
+              "before_kib\n",
+              csv);
+    struct utsname machine;
+    uname(&machine);
+    int major, minor, patch;
+    zmq_version(&major, &minor, &patch);
+    printf("%ld cores, %s %s, libzmq %d.%d.%d; %d floats a message, medians over %d turns\n\n",
+           sysconf(_SC_NPROCESSORS_ONLN), machine.machine, machine.release, major, minor, patch,
+           FLOATS, turns);
+    puts(
+        "workers  side              median ms     p90 ms   ratio     CPU ms   RSS MiB  KiB/worker");
+    for (int i = 0; i < n_sizes; i++)
+        measure_size(sizes[i], turns, with_curve, port, csv);
+    if (csv)
+        fclose(csv);
+    return 0;
+}
