@@ -10,6 +10,7 @@
 #include "runner/clock.h"
 #include "runner/data_find.h"
 #include "runner/pace.h"
+#include "runner/plan_print.h"
 #include "runner/host_facts.h"
 #include "runner/keeper.h"
 #include "runner/manifest.h"
@@ -360,23 +361,6 @@ free_jobs(run_t *run)
     diag_free(run->diag);
 }
 
-static void
-print_plan(const run_t *run)
-{
-    for (int i = 0; i < run->n_jobs; i++) {
-        const job_t *job = &run->jobs[i];
-        printf("%s: %zu runs of %zu cells into %s/\n", job->path, job->plan->n_cells,
-               job->plan->n_matrix_cells, job->folder);
-        printf("  %-28s %6s %6s %8s %8s %10s\n", "cell", "repeat", "nodes", "cores", "threads",
-               "CPUs/node");
-        for (size_t k = 0; k < job->plan->n_cells; k++) {
-            const plan_cell_t *cell = &job->plan->cells[k];
-            printf("  %-28s %6d %6ld %8.4g %8ld %10.4g\n", cell->id, cell->repeat, cell->nodes,
-                   cell->cores, cell->threads, cell->cpu_limit);
-        }
-    }
-}
-
 // From a clear plan to the last row.
 static int
 execute(run_t *run)
@@ -426,9 +410,9 @@ run_jobs(run_t *run, char **paths, int n_paths)
     for (int i = 0; i < n_paths; i++)
         run->jobs[i].path = paths[i];
     int status = read_jobs(run);
-    if (status == STATUS_DONE && run->options.is_dry)
-        print_plan(run);
-    else if (status == STATUS_DONE)
+    for (int i = 0; i < n_paths && status == STATUS_DONE && run->options.is_dry; i++)
+        plan_print(stdout, run->jobs[i].plan, paths[i], NULL);
+    if (status == STATUS_DONE && !run->options.is_dry)
         status = execute(run);
     int cleaned = clean_up(run);
     free_jobs(run);

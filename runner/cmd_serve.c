@@ -88,7 +88,12 @@ take_update(void *context, const coordinator_update_t *update, transport_error_t
                        update->rank, update->peer->identity, update->n);
         return false;
     }
-    average_add(server->average, update->array, (double)row.samples);
+    parameter_range_t share = trainee_share(&server->role->experiment, update->n, server->nodes,
+                                            (int)update->rank);
+    if (share.end - share.first == update->n)
+        average_add(server->average, update->array, (double)row.samples);
+    else
+        average_add_range(server->average, update->array, 1, share.first, share.end);
     row.rank = (int)update->rank;
     row.send_s = fmax(0, update->arrived_s - row.compute_s);
     row.sent_bytes = (int64_t)update->received_bytes;

@@ -88,8 +88,8 @@ const setting_t settings[] = {
      .also = "random_seed",
      .help = "What weights and permutations are drawn from; repeat r uses seed + r - 1."},
     {"train.parallelism", SETTING_CHOICE, AT(train.parallelism), PARALLELISM_DATA, .is_axis = true,
-     .choices = {[PARALLELISM_DATA] = "data", [PARALLELISM_MODEL] = "model"}, .later = {"model"},
-     .help = "What the nodes share out: the data, each training the whole model."},
+     .choices = {[PARALLELISM_DATA] = "data", [PARALLELISM_MODEL] = "model"},
+     .help = "What the nodes share out: the samples, or the parameters, each node training its part on all samples."},
     {"train.partition", SETTING_CHOICE, AT(train.partition), PARTITION_RESHUFFLED, .is_axis = true,
      .choices = {[PARTITION_RESHUFFLED] = "reshuffled", [PARTITION_FIXED] = "fixed"},
      .help = "Whether each epoch's permutation of all images is cut into parts anew, or each node "

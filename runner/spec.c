@@ -243,6 +243,8 @@ double
 experiment_learning_rate(const experiment_t *experiment, long nodes)
 {
     double rate = experiment->train.learning_rate;
+    if (experiment->train.parallelism == PARALLELISM_MODEL)
+        return rate; // every node takes all steps
     if (experiment->train.lr_scaling == LR_SCALING_LINEAR)
         return rate * (double)nodes;
     if (experiment->train.lr_scaling == LR_SCALING_SQRT)

@@ -230,7 +230,8 @@ char *experiment_differences(const experiment_t *there, const experiment_t *here
 // "reshuffled".
 const char *experiment_choice(const char *path, int value);
 
-// The learning rate on that many nodes: learning_rate times 1, nodes or the square root of nodes.
+// The learning rate on that many nodes: learning_rate times 1, nodes or the square root of nodes; unscaled in model
+// parallelism, where every node takes all steps.
 double experiment_learning_rate(const experiment_t *experiment, long nodes);
 
 // The network to build.

@@ -31,10 +31,27 @@ trainee_open_data(const experiment_t *experiment, const char *folder, dataset_t 
     return 0;
 }
 
+// Over how many nodes the samples are shared out: in model parallelism every node sees all of them.
+static int
+sample_parts(const experiment_t *experiment, int nodes)
+{
+    return experiment->train.parallelism == PARALLELISM_MODEL ? 1 : nodes;
+}
+
+parameter_range_t
+trainee_share(const experiment_t *experiment, size_t count, int nodes, int rank)
+{
+    if (experiment->train.parallelism != PARALLELISM_MODEL)
+        return (parameter_range_t){0, count};
+    return (parameter_range_t){count * (size_t)rank / (size_t)nodes,
+                               count * ((size_t)rank + 1) / (size_t)nodes};
+}
+
 // Samples that the longest of the nodes' streams has.
 static size_t
 longest_stream(const experiment_t *experiment, int nodes, size_t n_samples)
 {
+    nodes = sample_parts(experiment, nodes);
     return (n_samples + (size_t)nodes - 1) / (size_t)nodes * (size_t)experiment->train.epochs;
 }
 
@@ -64,20 +81,23 @@ open_trainer(trainee_t *trainee, const experiment_t *experiment, int nodes, int 
              engine_error_t *error)
 {
     const train_t *train = &experiment->train;
+    int parts = sample_parts(experiment, nodes);
     sampler_spec_t order = {.samples = dataset_length(trainee->data, DATASET_TRAIN),
-                            .nodes = nodes,
-                            .rank = rank,
+                            .nodes = parts,
+                            .rank = parts == 1 ? 0 : rank,
                             .epochs = (int)train->epochs,
                             .partition = (partition_t)train->partition,
                             .seed = (uint64_t)train->seed};
     trainee->sampler = sampler_new(&order);
-    trainer_settings_t how = {.batch = (int)train->batch,
-                                   .learning_rate = experiment_learning_rate(experiment, nodes),
-                                   .momentum = train->momentum,
-                                   .weight_decay = train->weight_decay,
-                                   .seed = (uint64_t)train->seed + (uint64_t)rank};
-    return trainer_new(&trainee->trainer, trainee->network, trainee->data, trainee->sampler,
-                       &how, error);
+    trainer_settings_t how = experiment_trainer(experiment, nodes);
+    how.seed += (uint64_t)rank; // of dropout masks, which differ between nodes
+    int status = trainer_new(&trainee->trainer, trainee->network, trainee->data, trainee->sampler,
+                             &how, error);
+    size_t count = network_parameter_count(trainee->network);
+    parameter_range_t share = trainee_share(experiment, count, nodes, rank);
+    if (status == 0 && share.end - share.first < count)
+        trainer_set_ranges(trainee->trainer, &share, 1);
+    return status;
 }
 
 int

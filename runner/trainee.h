@@ -47,6 +47,9 @@ void trainee_look(trainee_t *trainee);
 int trainee_open_data(const experiment_t *experiment, const char *folder, dataset_t **data,
                       fault_t *fault);
 
+// The part of `count` parameters that a node trains: all of them, or with train.parallelism = "model" its even share.
+parameter_range_t trainee_share(const experiment_t *experiment, size_t count, int nodes, int rank);
+
 // How many rounds a run has: train.rounds, or as many as train.local_steps makes of the longest
 // stream.
 int trainee_rounds(const experiment_t *experiment, int nodes, size_t n_samples);
