@@ -2,6 +2,7 @@
  *
  * Each rule looks at the layers from a position on and takes as many of them as it can do at once.
  */
+#include "engine/kernels.h"
 #include "engine/network_private.h"
 #include "engine/spec.h"
 
@@ -20,7 +21,7 @@ input_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
     for (int i = first; i < end; i++) {
         float *y = stage->y + (size_t)i * count;
         if (pass->images)
-            stage_normalize(pass->images[i], y, count);
+            kernels()->normalize(pass->images[i], y, count);
         else
             memcpy(y, pass->x + (size_t)i * count, count * sizeof(float));
     }
@@ -91,14 +92,23 @@ add_stage(network_t *net, int first, int taken, image_shape_t out)
 static int
 add_layers(network_t *net, int first)
 {
-    const layer_spec_t *layer = &net->spec.layers[first];
-    image_shape_t out;
-    spec_layer_output(&net->spec, first, net->stages[net->n_stages - 1].out, &out, NULL);
+    const network_spec_t *spec = &net->spec;
+    const layer_spec_t *layer = &spec->layers[first];
+    image_shape_t in = net->stages[net->n_stages - 1].out, out;
+    spec_layer_output(spec, first, in, &out, NULL);
+    if (stage_conv5_takes(spec, first, in)) {
+        spec_layer_output(spec, first + 2, out, &out, NULL);
+        stage_conv5(add_stage(net, first, 3, out));
+        return 3;
+    }
     bool takes_relu = layer->kind == LAYER_CONV || layer->kind == LAYER_DENSE;
-    bool has_relu = takes_relu && first + 1 < net->spec.n_layers && layer[1].kind == LAYER_RELU;
+    bool has_relu = takes_relu && first + 1 < spec->n_layers && layer[1].kind == LAYER_RELU;
     stage_t *stage = add_stage(net, first, has_relu ? 2 : 1, out);
     stage->has_relu = has_relu;
-    maker(layer->kind)(stage);
+    if (layer->kind == LAYER_DENSE && net->batch_max <= DENSE_IMAGES_MAX)
+        stage_dense_small(stage);
+    else
+        maker(layer->kind)(stage);
     return has_relu ? 2 : 1;
 }
 

@@ -1,27 +1,16 @@
 /* engine/sgd.c - the update of a range of parameters, as torch.optim.SGD does it. */
 #include "engine/sgd.h"
 
-static void
-update(const sgd_t *sgd, const float *restrict g, float *restrict v, float *restrict w, size_t n)
+kernel_sgd_t
+sgd_numbers(const sgd_t *sgd)
 {
-    float rate = sgd->rate, momentum = sgd->momentum, decay = sgd->decay;
-    if (sgd->is_nesterov) {
-        for (size_t i = 0; i < n; i++) {
-            float gradient = g[i] + decay * w[i];
-            v[i] = momentum * v[i] + gradient;
-            w[i] -= rate * (gradient + momentum * v[i]);
-        }
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        v[i] = momentum * v[i] + (g[i] + decay * w[i]);
-        w[i] -= rate * v[i];
-    }
+    return (kernel_sgd_t){sgd->rate, sgd->momentum, sgd->decay, sgd->is_nesterov};
 }
 
 void
 sgd_update(const sgd_t *sgd, const float *gradient, size_t first, size_t end)
 {
+    kernel_sgd_t numbers = sgd_numbers(sgd);
     parameter_range_t all = {first, end};
     const parameter_range_t *ranges = sgd->n_ranges ? sgd->ranges : &all;
     int n_ranges = sgd->n_ranges ? sgd->n_ranges : 1;
@@ -29,8 +18,8 @@ sgd_update(const sgd_t *sgd, const float *gradient, size_t first, size_t end)
         size_t from = ranges[i].first > first ? ranges[i].first : first;
         size_t to = ranges[i].end < end ? ranges[i].end : end;
         if (from < to)
-            update(sgd, gradient + (from - first), sgd->velocity + from, sgd->parameters + from,
-                   to - from);
+            kernels()->sgd(&numbers, gradient + (from - first), sgd->velocity + from,
+                           sgd->parameters + from, to - from);
     }
 }
 

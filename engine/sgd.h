@@ -3,6 +3,8 @@
 #ifndef ENGINE_SGD_H
 #define ENGINE_SGD_H
 
+#include "engine/kernels.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +26,8 @@ typedef struct {
     int n_ranges;
 } sgd_t;
 
+/* The numbers, as the kernels take them. */
+kernel_sgd_t sgd_numbers(const sgd_t *sgd);
 /* Updates [first, end) of the block from GRADIENT, which holds the gradient of `first` first. */
 void sgd_update(const sgd_t *sgd, const float *gradient, size_t first, size_t end);
 /* Whether all, or any, of [first, end) is to be updated. */

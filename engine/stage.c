@@ -4,14 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void
-stage_normalize(const uint8_t *pixels, float *y, size_t count)
-{
-    const float scale = 2.0f / 255.0f;
-    for (size_t i = 0; i < count; i++)
-        y[i] = (float)pixels[i] * scale - 1.0f;
-}
-
 int
 stage_one_piece(const stage_t *stage, const pass_t *pass)
 {

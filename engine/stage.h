@@ -97,19 +97,22 @@ struct stage {
 /* What follows makes stages; each reads layer stage->layer of the spec and sets ops and own. */
 typedef void make_t(stage_t *stage);
 void stage_conv(stage_t *stage);
+void stage_conv5(stage_t *stage);
 void stage_dense(stage_t *stage);
+void stage_dense_small(stage_t *stage);
 void stage_relu(stage_t *stage);
 void stage_max_pool(stage_t *stage);
 void stage_avg_pool(stage_t *stage);
 void stage_batch_norm(stage_t *stage);
 void stage_dropout(stage_t *stage);
 
+/* Whether layers FIRST to FIRST + 2 are what stage_conv5 does in one. */
+bool stage_conv5_takes(const network_spec_t *spec, int first, image_shape_t in);
+
 /* dy = 0 wherever relu's output y is 0. */
 void stage_mask_relu(const float *y, float *dy, size_t count);
 /* The `pieces` of a phase that is not worth cutting. */
 int stage_one_piece(const stage_t *stage, const pass_t *pass);
-/* Pixels as floats: (x/255 - 0.5)/0.5. */
-void stage_normalize(const uint8_t *pixels, float *y, size_t count);
 
 /* Pieces of the phases by image, and images a piece, for a batch of n. */
 static inline int

@@ -1,6 +1,7 @@
 /* engine/step.c - runs the stages: one step of training, or forward alone. */
 #include "engine/step.h"
 
+#include "engine/kernels.h"
 #include "engine/network_private.h"
 
 #include <assert.h>
@@ -196,7 +197,7 @@ infer_piece(void *arg, int piece, int thread)
     float *x = net->infer[(ptrdiff_t)2 * thread], *y = net->infer[(ptrdiff_t)2 * thread + 1];
     for (int i = 0; i < count; i++)
         if (infer->images)
-            stage_normalize(infer->images[first + i], x + (size_t)i * in, in);
+            kernels()->normalize(infer->images[first + i], x + (size_t)i * in, in);
         else
             memcpy(x + (size_t)i * in, infer->x + (size_t)(first + i) * in, in * sizeof(float));
     for (int s = 1; s < net->n_stages; s++) {

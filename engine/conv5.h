@@ -1,0 +1,81 @@
+/* engine/conv5.h - convolution of 5 by 5, relu and max-pool of 2 by 2 as one step: the derivation
+ * (inside the engine only).
+ *
+ * Letters: C channels of H by W in, K filters, P = H - 4 by Q = W - 4 convolved, I = P/2 by J = Q/2
+ * pooled (rounded down). Doing the three layers at once saves arithmetic twice.
+ *
+ * 1. Forward: fewer products. Take one dimension first. The filter h has five taps; call its even
+ * ones H0 = (h0, h2, h4), its odd ones H1 = (h1, h3), and likewise X0, X1 the even and odd inputs.
+ * Two neighbouring outputs are
+ *
+ *     y(2i)   = (H0 * X0)(i) + (H1 * X1)(i)                     (H * X)(i) = sum over j of H(j) X(i
+ * + j) y(2i+1) = (H0 * X1)(i) + (H1 * X0)(i + 1)
+ *
+ * which is ten products. With S X0 for X0 shifted by one, (S X0)(i) = X0(i + 1), three filters do
+ * (Karatsuba's trick, known to filter design as the fast FIR algorithm):
+ *
+ *     p0 = H0 * (X0 - X1)      p1 = (H0 + H1) * X1      p2 = H1 * (S X0 - X1)
+ *     y(2i) = p0 + p1          y(2i+1) = p1 + p2
+ *
+ * with 3 + 3 + 2 = 8 products; expand them to see that X1's extra terms cancel. In two dimensions
+ * the trick is applied to rows and to columns: nine filters F[a][b] on nine inputs D[a][b], 8 x 8 =
+ * 64 products in place of 100 for every block of 2x2 outputs,
+ *
+ *     y00 = P00 + P01 + P10 + P11      y01 = P01 + P02 + P11 + P12
+ *     y10 = P10 + P11 + P20 + P21      y11 = P11 + P12 + P21 + P22
+ *
+ * and such a block is just what one pooled output compares, so parities are never put back in their
+ * places. D is made once for all filters (conv5's scratch), F once a step (packed).
+ *
+ * 2. Backward: the pool makes the gradient sparse. Of every 2x2 outputs only the winner has a
+ * gradient, and only if relu let it through: at most 1 in 4, in training about 1 in 8. So the
+ * gradients are lists of (place, slope), and with g = dy at a winner in row r = 2i + a, column s =
+ * 2j + b
+ *
+ *     dw[k][c][u][v] += g x[c][r + u][s + v]        a patch of the input, times a number
+ *     dx[c][r + u][s + v] += g w[k][c][u][v]        a filter, times a number
+ *
+ * For dw a channel's list is gone through with that filter's whole gradient in registers. For dx
+ * the 6x6 window that the four places of a pool can reach is in registers; a filter in a border of
+ * zeros, taken from an offset by (a, b), is added to it. */
+#ifndef ENGINE_CONV5_H
+#define ENGINE_CONV5_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    int C, H, W, K, I, J;
+    int is_deep; /* vectors run over filters and not along a row: K is a multiple of 16 */
+    int group;   /* filters that are computed at once when they do not */
+    int pitch;   /* floats in a row of D: at least J + 2 and what vectors read past it */
+    int rows;    /* of D: I + 2 and spare ones */
+} conv5_t;
+
+enum {
+    CONV5_PADDED_PITCH = 8, /* of a filter in its border of zeros: 8 rows of 8 */
+    CONV5_PADDED = 64,
+    CONV5_SPARE = 64 /* floats that vectors may read past the end of x, dx, D */
+};
+
+/* Sizes, in floats. */
+static inline size_t
+conv5_packed_count(const conv5_t *conv)
+{
+    size_t filters = conv->is_deep
+                         ? (size_t)conv->K
+                         : (size_t)((conv->K + conv->group - 1) / conv->group * conv->group);
+    return 64 * (size_t)conv->C * filters;
+}
+
+static inline size_t
+conv5_scratch_count(const conv5_t *conv)
+{
+    size_t planes = 9 * (size_t)conv->C * (size_t)conv->rows * (size_t)conv->pitch;
+    size_t lines = 3 * (size_t)(conv->H + 1) * (size_t)conv->pitch + (size_t)conv->W;
+    size_t window = (size_t)conv->C * (size_t)conv->H * (size_t)conv->W;
+    size_t lists = 2 * (size_t)(conv->I * conv->J + conv->K);
+    return planes + lines + window + lists + 8 * CONV5_SPARE;
+}
+
+#endif

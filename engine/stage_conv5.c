@@ -1,0 +1,156 @@
+/* engine/stage_conv5.c - convolution of 5 by 5, relu and max-pool of 2 by 2 as one stage
+ * (engine/conv5.h). */
+#include "engine/kernels.h"
+#include "engine/stage.h"
+
+#include <stdlib.h>
+
+/* Above this the packed filters no longer stay near the processor, and a matrix product is the
+ * better way. */
+enum { PACKED_MAX = 32 * 1024 };
+
+typedef struct {
+    conv5_t conv;
+    const kernels_t *kernels;
+    float *packed;
+    float *padded;
+    int32_t *winners; /* (batch_max, K, I, J) */
+    float **scratch;  /* (threads) */
+    int32_t **spare;  /* (threads): the winners of an evaluation, which nobody wants */
+} own_t;
+
+static void
+conv5_prepare(stage_t *stage)
+{
+    own_t *own = stage->own;
+    own->kernels->conv5_pack(&own->conv, stage->parameters, own->packed);
+    if (stage->dx)
+        own->kernels->conv5_pad(&own->conv, stage->parameters, own->padded);
+}
+
+static const float *
+bias(const stage_t *stage)
+{
+    return stage->parameters + 25 * (ptrdiff_t)stage->in.channels * stage->out.channels;
+}
+
+static void
+conv5_infer(stage_t *stage, const float *x, float *y, int count, int thread)
+{
+    const own_t *own = stage->own;
+    for (int n = 0; n < count; n++)
+        own->kernels->conv5_forward(&own->conv, own->packed, bias(stage),
+                                    x + (size_t)n * image_count(stage->in), own->scratch[thread],
+                                    y + (size_t)n * image_count(stage->out), own->spare[thread]);
+}
+
+static void
+conv5_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    const own_t *own = stage->own;
+    size_t in = image_count(stage->in), out = image_count(stage->out);
+    int first, end;
+    pass_images(pass, piece, &first, &end);
+    for (int n = first; n < end; n++)
+        own->kernels->conv5_forward(&own->conv, own->packed, bias(stage), stage->x + (size_t)n * in,
+                                    own->scratch[thread], stage->y + (size_t)n * out,
+                                    own->winners + (size_t)n * out);
+}
+
+static void
+conv5_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    const own_t *own = stage->own;
+    size_t in = image_count(stage->in), out = image_count(stage->out);
+    float *dw = stage->is_trained ? stage_partial(stage, piece) : NULL;
+    float *db = dw ? dw + (bias(stage) - stage->parameters) : NULL;
+    int first, end;
+    pass_images(pass, piece, &first, &end);
+    for (int n = first; n < end; n++) {
+        const float *y = stage->y + (size_t)n * out, *dy = stage->dy + (size_t)n * out;
+        const int32_t *winners = own->winners + (size_t)n * out;
+        if (dw)
+            own->kernels->conv5_weight_gradient(&own->conv, stage->x + (size_t)n * in, y, dy,
+                                                winners, own->scratch[thread], dw, db);
+        if (stage->dx)
+            own->kernels->conv5_input_gradient(&own->conv, own->padded, y, dy, winners,
+                                               own->scratch[thread], stage->dx + (size_t)n * in);
+    }
+}
+
+static void
+conv5_free(stage_t *stage)
+{
+    own_t *own = stage->own;
+    for (int t = 0; t < stage->threads; t++) {
+        free(own->scratch[t]);
+        free(own->spare[t]);
+    }
+    free(own->scratch);
+    free(own->spare);
+    free(own->packed);
+    free(own->padded);
+    free(own->winners);
+    free(own);
+}
+
+static const stage_ops_t CONV5_OPS = {
+    .prepare = conv5_prepare,
+    .infer = conv5_infer,
+    .forward = {{.run = conv5_forward}},
+    .backward = {{.run = conv5_backward}},
+    .weights = {.run = stage_sum_partials, .pieces = stage_sum_pieces},
+    .free = conv5_free,
+};
+
+static conv5_t
+shape_of(image_shape_t in, int K)
+{
+    conv5_t conv = {.C = in.channels, .H = in.height, .W = in.width, .K = K};
+    conv.I = (in.height - 4) / 2;
+    conv.J = (in.width - 4) / 2;
+    conv.is_deep = K % 16 == 0;
+    /* Six at once fill the registers best; four waste less of some numbers of filters. */
+    conv.group = (K + 5) / 6 * 6 <= (K + 3) / 4 * 4 ? 6 : 4;
+    conv.pitch = (conv.J + 2 + 15) / 16 * 16 + 16;
+    conv.rows = conv.I + 4;
+    return conv;
+}
+
+bool
+stage_conv5_takes(const network_spec_t *spec, int first, image_shape_t in)
+{
+    const layer_spec_t *layer = &spec->layers[first];
+    if (first + 2 >= spec->n_layers || layer[0].kind != LAYER_CONV || layer[1].kind != LAYER_RELU ||
+        layer[2].kind != LAYER_MAX_POOL)
+        return false;
+    bool is_conv5 = layer[0].kernel == 5 && layer[0].stride <= 1 && layer[0].padding == 0;
+    bool is_pool2 = layer[2].kernel == 2 && (layer[2].stride == 0 || layer[2].stride == 2) &&
+                    layer[2].padding == 0;
+    if (!is_conv5 || !is_pool2 || in.height < 6 || in.width < 6)
+        return false;
+    conv5_t conv = shape_of(in, layer[0].outputs);
+    return conv5_packed_count(&conv) <= PACKED_MAX && image_count(in) <= 1 << 20;
+}
+
+void
+stage_conv5(stage_t *stage)
+{
+    own_t *own = engine_alloc(sizeof *own);
+    own->conv = shape_of(stage->in, stage->out.channels);
+    own->kernels = kernels();
+    size_t out = image_count(stage->out), threads = (size_t)stage->threads;
+    size_t filters = (size_t)stage->in.channels * (size_t)stage->out.channels;
+    own->packed = engine_alloc(conv5_packed_count(&own->conv) * sizeof(float));
+    own->padded = engine_alloc(filters * CONV5_PADDED * sizeof(float));
+    own->winners = engine_alloc((size_t)stage->batch_max * out * sizeof(int32_t));
+    own->scratch = engine_alloc(threads * sizeof(float *));
+    own->spare = engine_alloc(threads * sizeof(int32_t *));
+    for (size_t t = 0; t < threads; t++) {
+        own->scratch[t] = engine_alloc(conv5_scratch_count(&own->conv) * sizeof(float));
+        own->spare[t] = engine_alloc(out * sizeof(int32_t));
+    }
+    stage->ops = &CONV5_OPS;
+    stage->own = own;
+    stage_partials(stage);
+}
