@@ -115,10 +115,21 @@ say_abort(coordinator_t *coordinator, uint64_t peer, const char *why)
     say(coordinator, &message, NULL);
 }
 
+static unsigned long
+count_refused(void *events)
+{
+    unsigned long n = 0;
+    for (gate_event_t event; events && (event = gate_next(events)) != GATE_NOTHING;)
+        n += event == GATE_REFUSED || event == GATE_GARBLED;
+    return n;
+}
+
 static void
 beat(void *argument)
 {
     coordinator_t *coordinator = argument;
+    atomic_fetch_add(&coordinator->n_refused, count_refused(coordinator->publish_events) +
+                                                  count_refused(coordinator->pull_events));
     pthread_mutex_lock(&coordinator->speak);
     wire_message_t message = {.kind = WIRE_BEAT, .turn = coordinator->turn};
     say_now(coordinator, &message, NULL, 0);
@@ -265,6 +276,10 @@ coordinator_new(const coordinator_config_t *config, transport_error_t *error)
     coordinator->pull = open_socket(coordinator, ZMQ_PULL);
     coordinator->publish_handle = zsock_resolve(coordinator->publish);
     coordinator->pull_handle = zsock_resolve(coordinator->pull);
+    if (config->keys) {
+        coordinator->publish_events = gate_listen(coordinator->publish);
+        coordinator->pull_events = gate_listen(coordinator->pull);
+    }
     if (bind_both(coordinator, error) != 0) {
         coordinator_free(coordinator);
         return NULL;
@@ -296,6 +311,8 @@ coordinator_free(coordinator_t *coordinator)
         free(place->facts);
         free(place->why);
     }
+    gate_unlisten(coordinator->publish, coordinator->publish_events);
+    gate_unlisten(coordinator->pull, coordinator->pull_events);
     zsock_destroy(&coordinator->publish);
     zsock_destroy(&coordinator->pull);
     gate_free(coordinator->gate);
@@ -400,6 +417,7 @@ wait_until_finished(coordinator_t *coordinator, coordinator_fault_t *fault)
     roster_refresh(coordinator);
     for (;;) {
         int n = inbox_drain(coordinator, DRAIN_MAX);
+        inbox_note_refused(coordinator);
         if (coordinator->in_round)
             deliver(coordinator);
         if (is_finished(coordinator))

@@ -20,7 +20,10 @@ struct worker {
     uint64_t incarnation;
     zsock_t *subscribe, *push;
     void *subscribe_handle, *push_handle;
-    beater_t *beater; /* NULL before WELCOME */
+    beater_t *beater;  /* NULL before WELCOME */
+    void *events;      /* what becomes of the PUSH socket's connections, until WELCOME */
+    bool is_connected; /* somebody was there */
+    bool is_admitted;  /* and took our key */
 
     pthread_mutex_t hear;
     bool is_welcome;

@@ -63,6 +63,53 @@ gate_show(zsock_t *socket, const keys_t *keys)
     zsock_set_curve_secretkey(socket, keys_secret(keys));
 }
 
+void *
+gate_listen(zsock_t *socket)
+{
+    enum {
+        EVENTS = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+    };
+    static atomic_uint count;
+    char name[64];
+    int no_limit = 0;
+    snprintf(name, sizeof name, "inproc://gate-events-%u", atomic_fetch_add(&count, 1));
+    /* The library's own thread writes these events, and waits when they find no room. There must
+     * always be some. */
+    void *events = zmq_socket(zsys_init(), ZMQ_PAIR);
+    if (!events || zmq_setsockopt(events, ZMQ_RCVHWM, &no_limit, sizeof no_limit) != 0 ||
+        zmq_socket_monitor(zsock_resolve(socket), name, EVENTS) != 0 ||
+        zmq_connect(events, name) != 0)
+        abort(); /* out of sockets or memory */
+    return events;
+}
+
+gate_event_t
+gate_next(void *events)
+{
+    unsigned char frame[6], address[LINK_ENDPOINT_BYTES_MAX];
+    if (zmq_recv(events, frame, sizeof frame, ZMQ_DONTWAIT) < 0)
+        return GATE_NOTHING;
+    zmq_recv(events, address, sizeof address, ZMQ_DONTWAIT);
+    uint16_t event;
+    memcpy(&event, frame, sizeof event);
+    return event == ZMQ_EVENT_CONNECTED               ? GATE_CONNECTED
+           : event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED   ? GATE_ADMITTED
+           : event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? GATE_REFUSED
+                                                      : GATE_GARBLED;
+}
+
+void
+gate_unlisten(zsock_t *socket, void *events)
+{
+    if (!events)
+        return;
+    zmq_socket_monitor(zsock_resolve(socket), NULL, 0);
+    int no_linger = 0;
+    zmq_setsockopt(events, ZMQ_LINGER, &no_linger, sizeof no_linger);
+    zmq_close(events);
+}
+
 const char *
 gate_sender(zmq_msg_t *message)
 {

@@ -22,6 +22,23 @@ void gate_guard(zsock_t *socket, const keys_t *keys);
  * connected. */
 void gate_show(zsock_t *socket, const keys_t *keys);
 
+/* What became of a connection, of those that say something about keys or about somebody being
+ * there. */
+typedef enum {
+    GATE_NOTHING,
+    GATE_CONNECTED,
+    GATE_ADMITTED,
+    GATE_REFUSED,
+    GATE_GARBLED
+} gate_event_t;
+
+/* Starts to note what becomes of the socket's connections; before it is bound or connected. The
+ * result is read by gate_next, in whatever one thread, and closed by gate_unlisten, before the
+ * socket is. */
+void *gate_listen(zsock_t *socket);
+gate_event_t gate_next(void *events);
+void gate_unlisten(zsock_t *socket, void *events);
+
 /* The public key (Z85) of who sent the message, as the gate let it in; NULL when there is no gate.
  */
 const char *gate_sender(zmq_msg_t *message);

@@ -43,6 +43,14 @@ inbox_drop(coordinator_t *coordinator, drop_t reason, uint32_t rank, const char 
     coordinator->config.event(coordinator->config.context, &event);
 }
 
+void
+inbox_note_refused(coordinator_t *coordinator)
+{
+    unsigned long n = atomic_load(&coordinator->n_refused);
+    for (; coordinator->n_refused_told < n; coordinator->n_refused_told++)
+        inbox_drop(coordinator, DROP_KEY, COORDINATOR_NO_RANK, "a connection");
+}
+
 static void
 drop_parcel(coordinator_t *coordinator, const parcel_t *parcel, drop_t reason, uint32_t rank)
 {

@@ -11,6 +11,7 @@
 #include "transport/gate.h"
 #include "transport/link.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 typedef enum { PLACE_EMPTY, PLACE_LOADING, PLACE_ACTIVE, PLACE_LOST, PLACE_GONE } place_state_t;
 
@@ -43,6 +44,10 @@ struct coordinator {
     gate_t *gate;
     zsock_t *publish, *pull;
     void *publish_handle, *pull_handle; /* the library's own sockets under them */
+    void *publish_events,
+        *pull_events;       /* what becomes of their connections; read by the beating thread */
+    atomic_ulong n_refused; /* connections refused so far */
+    unsigned long n_refused_told;
 
     beater_t *beater;
     pthread_mutex_t speak; /* guards publish, sequence, turn and the sent counters */
@@ -117,6 +122,9 @@ void tell(coordinator_t *coordinator, uint32_t rank, const char *format, ...)
 
 /* Takes what has come, at most n_max messages; returns how many. */
 int inbox_drain(coordinator_t *coordinator, int n_max);
+
+/* Counts the connections that were refused since it was last called. */
+void inbox_note_refused(coordinator_t *coordinator);
 
 /* A message did not count: remembers and, now and then, tells. */
 void inbox_drop(coordinator_t *coordinator, drop_t reason, uint32_t rank, const char *what);

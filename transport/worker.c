@@ -118,6 +118,7 @@ connect_both(worker_t *worker, transport_error_t *error)
     worker->push = open_socket(worker, ZMQ_PUSH);
     worker->subscribe_handle = zsock_resolve(worker->subscribe);
     worker->push_handle = zsock_resolve(worker->push);
+    worker->events = gate_listen(worker->push);
     /* Everybody's messages first: who hears its own WELCOME is sure to hear the ROUNDs too. */
     subscribe_to(worker, 0);
     subscribe_to(worker, worker->incarnation);
@@ -166,6 +167,7 @@ worker_free(worker_t *worker)
     if (worker->has_task)
         parcel_free(&worker->task);
     zmq_msg_close(&worker->array);
+    gate_unlisten(worker->push, worker->events);
     zsock_destroy(&worker->subscribe);
     zsock_destroy(&worker->push);
     pthread_mutex_destroy(&worker->hear);
@@ -197,6 +199,32 @@ earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Takes note of what became of our connections. True when our key was turned down. */
+static bool
+is_key_refused(worker_t *worker)
+{
+    gate_event_t event;
+    while ((event = gate_next(worker->events)) != GATE_NOTHING) {
+        worker->is_connected |= event == GATE_CONNECTED;
+        worker->is_admitted |= event == GATE_ADMITTED;
+        if (event == GATE_REFUSED)
+            return true;
+    }
+    return false;
+}
+
+static int
+nobody_answered(worker_t *worker, transport_error_t *error)
+{
+    const char *why = !worker->is_connected ? "nobody listens there"
+                      : !worker->is_admitted
+                          ? "somebody is there, but we do not agree on keys"
+                          : "somebody is there, but has no welcome for this worker";
+    return transport_fail(error, TRANSPORT_TIMEOUT,
+                          "no answer from the coordinator at '%s' within %" PRId64 " ms: %s",
+                          worker->endpoint, worker->config.join_ms, why);
+}
+
 /* Says HELLO until there is a WELCOME: the first may be gone before the coordinator, or our
  * subscription, is there. */
 static int
@@ -212,19 +240,22 @@ ask_until_welcome(worker_t *worker, transport_error_t *error)
             worker->ending = TRANSPORT_REFUSED;
             return ending_code(worker, error);
         }
+        if (is_key_refused(worker))
+            return transport_fail(
+                error, TRANSPORT_REFUSED,
+                "the coordinator at '%s' refused the key of '%s'; was it made for this run?",
+                worker->endpoint, worker->identity);
         int64_t now = link_now_ms();
         if (now >= deadline)
-            return transport_fail(error, TRANSPORT_TIMEOUT,
-                                  "no answer from the coordinator at '%s' within %" PRId64
-                                  " ms; is it there, and are the keys right?",
-                                  worker->endpoint, worker->config.join_ms);
+            return nobody_answered(worker, error);
         bool is_due = now >= next_hello;
         if (is_due && ears_say_hello(worker)) {
             next_hello = now + pause;
             pause = earlier(2 * pause, HELLO_MS_MAX);
             is_due = false;
         }
-        int64_t until = is_due ? deadline : earlier(deadline, next_hello);
+        int64_t until =
+            is_due ? earlier(deadline, now + HELLO_MS_MAX) : earlier(deadline, next_hello);
         if (link_wait(worker->subscribe_handle, is_due ? worker->push_handle : NULL,
                       worker->config.stop_fd, until - now))
             return transport_fail(error, TRANSPORT_STOPPED, "stopped while joining");
@@ -237,6 +268,8 @@ worker_join(worker_t *worker, worker_welcome_t *welcome, transport_error_t *erro
     pthread_mutex_lock(&worker->hear);
     int code = worker->is_welcome ? 0 : ask_until_welcome(worker, error);
     if (code == 0 && !worker->beater) {
+        gate_unlisten(worker->push, worker->events);
+        worker->events = NULL;
         worker->heard_ms = worker->looked_ms = link_now_ms();
         worker->beater = beater_new(worker->silence_ms / LINK_BEATS, ears_beat, worker);
     }
