@@ -18,7 +18,8 @@ for preset in ${PRESETS:-dev release tsan}; do
     cmake --build --preset "$preset"
     report=$PWD/build/$preset/tests.xml
     rm -f "$report"
-    ctest --preset "$preset" --no-tests=error --output-junit "$report" --test-output-size-passed 1000000 ||
+    # Started in the background a shell ignores Ctrl-C, and so would every program under test.
+    env --default-signal ctest --preset "$preset" --no-tests=error --output-junit "$report" --test-output-size-passed 1000000 ||
         failed="$failed $preset"
     python3 tests/support/skipped.py "$report" || failed="$failed $preset(skipped)"
 done
