@@ -1,0 +1,13 @@
+#!/bin/bash
+# A second Ctrl-C ends dmlx at once, and what watches over the run clears away.
+. "$SUPPORT/experiment.sh"
+
+dmlx run small.cfg >/dev/null 2>run.err &
+run=$!
+wait_for_line results/small/rounds.csv '^n2-' 60 || fault "no round of two nodes within 60 s: $(cat run.err)"
+kill -INT "$run"
+kill -INT "$run"
+wait "$run"
+expect_equal "exit status" 130 "$?"
+left=$(marked_gone_within "$DMLX_CASE_MARK" 5) || fault "processes after two Ctrl-C: $left"
+left=$(cgroups_gone_within "dmlx-*-$run-" 5) || fault "groups after two Ctrl-C: $left"
