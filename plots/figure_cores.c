@@ -181,7 +181,7 @@ add_trend(const line_t *line, const char *series, double to, draft_t *csv)
     enum { STEPS = 30 };
     fit_point_t *points = plots_alloc(line->n, sizeof *points);
     for (size_t i = 0; i < line->n; i++)
-        points[i] = (fit_point_t){line_cell(line, i)->cores, speedup_at(line, i).mean};
+        points[i] = (fit_point_t){.x = line_cell(line, i)->cores, .y = speedup_at(line, i).mean};
     const double from = points[0].x;
     fit_t fit = fit_model(model_named("linear"), points, line->n);
     for (int i = 0; fit.is_good && i <= STEPS; i++) {
@@ -224,13 +224,17 @@ add_ideals(const pair_t *pair, double to, draft_t *csv)
 
 static void
 add_pair_plot(draft_t *script, const pair_t *pair, const char *side, const char *name,
-              const char *const colors[2], const int points[2])
+              const char *const colors[2], const int points[2], bool has_bands)
 {
     for (size_t i = 0; i < 2; i++) {
         if (pair->lines[i].n == 0)
             continue;
         char *series = plots_format("%s %s", side, AXES[i]);
         char *trend = plots_format("%s %s trend", side, AXES[i]);
+        if (has_bands)
+            figure_plot(script, trend, "cores", "'low':'high'",
+                        "filledcurves linecolor rgb %s fillstyle transparent solid 0.13 notitle",
+                        colors[i]);
         figure_plot(script, trend, "cores", "'speedup'",
                     "lines linecolor rgb %s linewidth 1.5 dashtype 2 notitle", colors[i]);
         figure_plot(script, series, "cores", "'speedup':'low':'high'",
@@ -255,6 +259,19 @@ most_cores(const pair_t *pair)
     return most;
 }
 
+// What the ideal lines reach at that many cores: the top of the figure, whatever bands do beyond
+// it.
+static double
+best_speedup(const pair_t *pair, double cores)
+{
+    double best = 1.0;
+    for (size_t i = 0; i < 2; i++) {
+        if (pair->lines[i].n > 0)
+            best = fmax(best, cores / line_cell(&pair->lines[i], 0)->cores);
+    }
+    return best;
+}
+
 bool
 figure_speedups(const figure_source_t *source, const char *axis, figure_t *figure)
 {
@@ -277,17 +294,17 @@ figure_speedups(const figure_source_t *source, const char *axis, figure_t *figur
         draft_add(script, " (a node counts as %.3g)", measured.lines[0].fixed);
     draft_add(script,
               "'\nset ylabel 'speedup against the smallest case'\nset xrange [0.5:%g]\n"
-              "set yrange [0:*]\nset offsets 0, 0, graph 0.05, 0\n",
-              to);
+              "set yrange [0:%.3g]\n",
+              to, 1.1 * best_speedup(&measured, to));
     figure_open(script);
     figure_plot(script, "ideal cores", "cores", "'speedup'",
                 "lines linecolor rgb grey linewidth 1.5 dashtype 3 title 'ideal'");
     figure_plot(script, "ideal nodes", "cores", "'speedup'",
                 "lines linecolor rgb grey linewidth 1.5 dashtype 3 notitle");
     add_pair_plot(script, &reference, "reference", source->reference.name,
-                  (const char *const[]){"grey", "grey"}, (const int[]){4, 6});
+                  (const char *const[]){"grey", "grey"}, (const int[]){4, 6}, false);
     add_pair_plot(script, &measured, "measured", source->measured.name,
-                  (const char *const[]){"red", "blue"}, (const int[]){5, 7});
+                  (const char *const[]){"red", "blue"}, (const int[]){5, 7}, true);
     figure_close(script);
     pair_clear(&measured);
     pair_clear(&reference);

@@ -178,27 +178,26 @@ figure_shares(const figure_source_t *source, const char *axis, figure_t *figure)
 
 // ---- figure 9 ----
 
+typedef struct {
+    const model_t *work, *overhead;
+    double nodes;
+} share_t;
+
+static double
+ask_share(const double *work, const double *overhead, const void *context)
+{
+    const share_t *share = context;
+    const double w = model_value(share->work, work, share->nodes);
+    const double o = fmax(0.0, model_value(share->overhead, overhead, share->nodes));
+    return o / (w + o);
+}
+
 // Overhead's share at n nodes, O/(W + O), with its band.
 static fit_value_t
 share_at(const fit_t *work, const fit_t *overhead, double nodes)
 {
-    const double w = model_value(work->model, work->coefficients, nodes);
-    const double o = fmax(0.0, model_value(overhead->model, overhead->coefficients, nodes));
-    fit_value_t share = {o / (w + o), NAN, NAN};
-    if (work->draws == NULL || overhead->draws == NULL)
-        return share;
-    const size_t n_w = work->model->n_terms;
-    const size_t n_o = overhead->model->n_terms;
-    double *draws = plots_alloc(FIT_DRAWS, sizeof *draws);
-    for (size_t i = 0; i < FIT_DRAWS; i++) {
-        const double drawn_w = model_value(work->model, work->draws + i * n_w, nodes);
-        const double drawn_o =
-            fmax(0.0, model_value(overhead->model, overhead->draws + i * n_o, nodes));
-        draws[i] = drawn_o / (drawn_w + drawn_o);
-    }
-    share = fit_interval(share.value, draws);
-    free(draws);
-    return share;
+    const share_t share = {work->model, overhead->model, nodes};
+    return fit_interval(work, overhead, ask_share, &share);
 }
 
 static void

@@ -11,12 +11,13 @@
 #include <string.h>
 
 #include "plots/memory.h"
+#include "plots/statistics.h"
 
 enum { TERMS = MODEL_TERMS_MAX };
 
 // Points of one size together: their mean, and how they spread around it.
 typedef struct {
-    double x;
+    model_place_t at;
     double mean; // of y, or of log y
     double squares;
     size_t n;
@@ -38,7 +39,23 @@ compare_points(const void *left, const void *right)
     const fit_point_t *b = right;
     if (a->x != b->x)
         return a->x < b->x ? -1 : 1;
+    if (a->nodes != b->nodes)
+        return a->nodes < b->nodes ? -1 : 1;
+    if (a->cores != b->cores)
+        return a->cores < b->cores ? -1 : 1;
     return (a->y > b->y) - (a->y < b->y);
+}
+
+static model_place_t
+place_of(const fit_point_t *point)
+{
+    return (model_place_t){point->x, point->nodes, point->cores};
+}
+
+static bool
+is_same_place(const model_place_t *a, const model_place_t *b)
+{
+    return a->x == b->x && a->nodes == b->nodes && a->cores == b->cores;
 }
 
 static size_t
@@ -47,8 +64,9 @@ group_points(const model_t *model, const fit_point_t *points, size_t n, group_t 
     size_t n_groups = 0;
     for (size_t i = 0; i < n; i++) {
         const double y = model->is_logarithmic ? log(points[i].y) : points[i].y;
-        if (n_groups == 0 || groups[n_groups - 1].x != points[i].x)
-            groups[n_groups++] = (group_t){.x = points[i].x};
+        const model_place_t at = place_of(&points[i]);
+        if (n_groups == 0 || !is_same_place(&groups[n_groups - 1].at, &at))
+            groups[n_groups++] = (group_t){.at = at};
         group_t *group = &groups[n_groups - 1];
         group->n++;
         const double step = y - group->mean;
@@ -68,7 +86,7 @@ normal_of(const model_t *model, const group_t *groups, size_t n_groups)
     normal_t normal = {.n_terms = model->n_terms};
     for (size_t g = 0; g < n_groups; g++) {
         double terms[TERMS];
-        model->basis(groups[g].x, terms);
+        model->basis(&groups[g].at, terms);
         const double weight = groups[g].weight * (double)groups[g].n;
         for (size_t i = 0; i < model->n_terms; i++) {
             for (size_t j = 0; j < model->n_terms; j++)
@@ -155,9 +173,9 @@ solve(const model_t *model, const normal_t *normal, const double *target, double
 }
 
 static double
-fitted(const model_t *model, const double *coefficients, double x)
+fitted(const model_t *model, const double *coefficients, const model_place_t *at)
 {
-    const double y = model_value(model, coefficients, x);
+    const double y = model_value_at(model, coefficients, at);
     return model->is_logarithmic ? log(y) : y;
 }
 
@@ -169,7 +187,7 @@ sums_of_squares(const fit_t *fit, const group_t *groups, size_t n_groups, double
 {
     *misses = *spread = 0.0;
     for (size_t i = 0; i < n_groups; i++) {
-        const double miss = groups[i].mean - fitted(fit->model, fit->coefficients, groups[i].x);
+        const double miss = groups[i].mean - fitted(fit->model, fit->coefficients, &groups[i].at);
         *misses += groups[i].weight * (double)groups[i].n * miss * miss;
         *spread += groups[i].weight * groups[i].squares;
     }
@@ -214,7 +232,8 @@ estimate_r_squared(fit_t *fit, const fit_point_t *points, size_t n)
     double total = 0.0;
     for (size_t i = 0; i < n; i++) {
         const double y = is_log ? log(points[i].y) : points[i].y;
-        const double miss = y - fitted(fit->model, fit->coefficients, points[i].x);
+        const model_place_t at = place_of(&points[i]);
+        const double miss = y - fitted(fit->model, fit->coefficients, &at);
         residual += miss * miss;
         total += (y - mean) * (y - mean);
     }
@@ -234,13 +253,12 @@ seed_of(const fit_point_t *points, size_t n, const char *name)
     return (unsigned long)(hash ^ hash >> 32);
 }
 
-// target + σ L z has the distribution of `target` over repetitions of the experiment, where gram =
-// L Lᵀ.
-static void
-draw_coefficients(fit_t *fit, const normal_t *normal, unsigned long seed)
+// gram = L Lᵀ, so that target + σ L z has the distribution of `target` over repetitions of the
+// experiment.
+static bool
+root_of(const normal_t *normal, double *root)
 {
-    const size_t n = fit->model->n_terms;
-    double root[TERMS * TERMS];
+    const size_t n = normal->n_terms;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n; j++)
             root[i * n + j] = normal->gram[i * TERMS + j];
@@ -249,25 +267,82 @@ draw_coefficients(fit_t *fit, const normal_t *normal, unsigned long seed)
     gsl_error_handler_t *handler = gsl_set_error_handler_off();
     const bool is_regular = gsl_linalg_cholesky_decomp1(&l.matrix) == 0;
     gsl_set_error_handler(handler);
-    if (!is_regular)
-        return;
-    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
-    gsl_rng_set(random, seed);
-    fit->draws = plots_alloc(FIT_DRAWS * n, sizeof *fit->draws);
+    return is_regular;
+}
+
+// What the sum of squares falls by, from nothing to the coefficients that are best among `set`.
+static double
+gain_of(const normal_t *normal, const double *solution)
+{
+    double gain = 0.0;
+    for (size_t i = 0; i < normal->n_terms; i++)
+        gain += normal->target[i] * solution[i];
+    return gain;
+}
+
+// Whether the data allow the terms outside `set` to be nothing: F test of the rise in the sum of
+// squares.
+static bool
+is_allowed(const fit_t *fit, const normal_t *normal, unsigned set)
+{
+    double smaller[TERMS];
+    const size_t n = fit->model->n_terms;
+    double n_left_out = 0.0;
+    for (size_t i = 0; i < n; i++)
+        n_left_out += !(set >> i & 1u);
+    if (set == 0 || !solve_set(normal, normal->target, set, smaller) || !is_nonnegative(smaller, n))
+        return false;
+    const double rise = gain_of(normal, fit->coefficients) - gain_of(normal, smaller);
+    const double f = rise / n_left_out / (fit->sigma * fit->sigma);
+    return f <= 0.0 || gsl_cdf_fdist_Q(f, n_left_out, fit->degrees) > 0.05;
+}
+
+// One family of draws: `set` is the terms that may be nonzero.
+static void
+draw_family(const fit_t *fit, const normal_t *normal, const double *root, unsigned set,
+            gsl_rng *random, double *draws)
+{
+    const size_t n = fit->model->n_terms;
+    const unsigned all = (1u << n) - 1u;
+    double center[TERMS];
+    (void)solve_set(normal, normal->target, set, center);
     for (size_t draw = 0; draw < FIT_DRAWS; draw++) {
         const double sigma = fit->sigma * sqrt(fit->degrees / gsl_ran_chisq(random, fit->degrees));
         double z[TERMS];
+        double target[TERMS] = {0};
         for (size_t i = 0; i < n; i++)
             z[i] = gsl_ran_ugaussian(random);
-        double target[TERMS];
         for (size_t i = 0; i < n; i++) {
-            target[i] = normal->target[i];
+            for (size_t j = 0; j < n; j++)
+                target[i] += normal->gram[i * TERMS + j] * center[j];
             for (size_t j = 0; j <= i; j++)
                 target[i] += sigma * root[i * n + j] * z[j];
         }
         double solution[TERMS] = {0};
-        (void)solve(fit->model, normal, target, solution);
-        memcpy(fit->draws + draw * n, solution, n * sizeof *solution);
+        if (set == all)
+            (void)solve(fit->model, normal, target, solution);
+        else
+            (void)solve_set(normal, target, set, solution);
+        memcpy(draws + draw * n, solution, n * sizeof *solution);
+    }
+}
+
+static void
+draw_coefficients(fit_t *fit, const normal_t *normal, unsigned long seed)
+{
+    const size_t n = fit->model->n_terms;
+    const unsigned all = (1u << n) - 1u;
+    double root[TERMS * TERMS];
+    if (!root_of(normal, root))
+        return;
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(random, seed);
+    fit->draws = plots_alloc(FIT_FAMILIES_MAX * FIT_DRAWS * n, sizeof *fit->draws);
+    for (unsigned set = all; set > 0; set--) {
+        if (set != all && (!fit->model->is_nonnegative || !is_allowed(fit, normal, set)))
+            continue;
+        draw_family(fit, normal, root, set, random, fit->draws + fit->n_families * FIT_DRAWS * n);
+        fit->n_families++;
     }
     gsl_rng_free(random);
 }
@@ -278,10 +353,12 @@ usable_points(const model_t *model, const fit_point_t *points, size_t n, fit_poi
 {
     size_t n_usable = 0;
     for (size_t i = 0; i < n; i++) {
-        const bool is_apart = model->needs_company && points[i].x <= 1.0;
-        const bool is_known = isfinite(points[i].y) && points[i].x > 0.0;
-        if (is_known && !is_apart)
-            usable[n_usable++] = points[i];
+        fit_point_t point = points[i];
+        point.nodes = point.nodes > 0.0 ? point.nodes : point.x;
+        point.cores = point.cores > 0.0 ? point.cores : point.x;
+        const bool is_alone = model->needs_company && point.nodes <= 1.0;
+        if (isfinite(point.y) && point.x > 0.0 && !is_alone)
+            usable[n_usable++] = point;
     }
     if (n_usable > 0)
         qsort(usable, n_usable, sizeof *usable, compare_points);
@@ -314,7 +391,7 @@ fit_coefficients(fit_t *fit, const fit_point_t *points, size_t n, group_t *group
                  fit->n_sizes, fit->n_sizes == 1 ? "size" : "sizes", model->n_terms);
         return false;
     }
-    fit->largest = groups[fit->n_sizes - 1].x;
+    fit->largest = groups[fit->n_sizes - 1].at.x;
     *normal = normal_of(model, groups, fit->n_sizes);
     if (!solve(model, normal, normal->target, fit->coefficients)) {
         snprintf(fit->note, sizeof fit->note, "its terms cannot be told apart at these sizes");
@@ -323,29 +400,38 @@ fit_coefficients(fit_t *fit, const fit_point_t *points, size_t n, group_t *group
     return true;
 }
 
-static double
-held_out_error(const model_t *model, const fit_point_t *points, size_t n, double largest)
+// Fits the smaller sizes and looks at the largest.
+static void
+hold_out(fit_t *whole, const fit_point_t *points, size_t n)
 {
     size_t n_smaller = 0;
-    double mean = 0.0;
-    while (n_smaller < n && points[n_smaller].x < largest)
+    while (n_smaller < n && points[n_smaller].x < whole->largest)
         n_smaller++;
-    for (size_t i = n_smaller; i < n; i++)
-        mean += points[i].y / (double)(n - n_smaller);
-    fit_t fit = {.model = model};
+    fit_t fit = {.model = whole->model};
     normal_t normal;
     group_t *groups = plots_alloc(n, sizeof *groups);
-    double error = NAN;
-    if (fit_coefficients(&fit, points, n_smaller, groups, &normal))
-        error = fabs(model_value(model, fit.coefficients, largest) - mean) / fabs(mean);
+    double *ratios = plots_alloc(n, sizeof *ratios);
+    if (fit_coefficients(&fit, points, n_smaller, groups, &normal)) {
+        for (size_t i = n_smaller; i < n; i++) {
+            const model_place_t at = place_of(&points[i]);
+            ratios[i - n_smaller] = points[i].y / model_value_at(fit.model, fit.coefficients, &at);
+        }
+        const estimate_t ratio = statistics_estimate(ratios, n - n_smaller);
+        whole->held_out_error = fabs(1.0 / ratio.mean - 1.0);
+        whole->held_out_noise = ratio.n > 1 ? ratio.sd / ratio.mean / sqrt((double)ratio.n) : 0.0;
+    }
+    free(ratios);
     free(groups);
-    return error;
 }
 
 fit_t
 fit_model(const model_t *model, const fit_point_t *points, size_t n)
 {
-    fit_t fit = {.model = model, .r_squared = NAN, .sigma = NAN, .held_out_error = NAN};
+    fit_t fit = {.model = model,
+                 .r_squared = NAN,
+                 .sigma = NAN,
+                 .held_out_error = NAN,
+                 .held_out_noise = NAN};
     fit_point_t *usable = plots_alloc(n, sizeof *usable);
     group_t *groups = plots_alloc(n, sizeof *groups);
     const size_t n_usable = usable_points(model, points, n, usable);
@@ -354,7 +440,7 @@ fit_model(const model_t *model, const fit_point_t *points, size_t n)
         fit.is_good = true;
         estimate_r_squared(&fit, usable, n_usable);
         estimate_noise(&fit, groups, fit.n_sizes);
-        fit.held_out_error = held_out_error(model, usable, n_usable, fit.largest);
+        hold_out(&fit, usable, n_usable);
         if (fit.degrees > 0.0)
             draw_coefficients(&fit, &normal, seed_of(usable, n_usable, model->name));
     }
@@ -370,8 +456,9 @@ fit_best(const char *const *names, const fit_point_t *points, size_t n)
     bool has_any = false;
     for (size_t i = 0; names[i] != NULL; i++) {
         fit_t fit = fit_model(model_named(names[i]), points, n);
+        const double margin = 2.0 * fit.held_out_noise;
         const bool is_better =
-            fit.is_good && (!best.is_good || fit.held_out_error < best.held_out_error ||
+            fit.is_good && (!best.is_good || fit.held_out_error + margin < best.held_out_error ||
                             (isnan(best.held_out_error) && isfinite(fit.held_out_error)));
         if (is_better || !has_any) {
             fit_clear(&best);
@@ -399,44 +486,73 @@ compare_numbers(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-fit_value_t
-fit_interval(double value, double *draws)
+const double *
+fit_draw(const fit_t *fit, size_t family, size_t draw)
 {
-    qsort(draws, FIT_DRAWS, sizeof *draws, compare_numbers);
-    return (fit_value_t){value, draws[FIT_DRAWS / 40], draws[FIT_DRAWS - 1 - FIT_DRAWS / 40]};
+    if (draw == FIT_DRAWS)
+        return fit->coefficients;
+    return fit->draws + (family * FIT_DRAWS + draw) * fit->model->n_terms;
+}
+
+fit_value_t
+fit_interval(const fit_t *first, const fit_t *second, fit_function_t *function, const void *context)
+{
+    const double *best = second != NULL ? second->coefficients : NULL;
+    fit_value_t value = {function(first->coefficients, best, context), NAN, NAN};
+    if (first->draws == NULL || (second != NULL && second->draws == NULL))
+        return value;
+    double values[FIT_DRAWS];
+    const size_t n_second = second != NULL ? second->n_families : 1;
+    value.low = value.high = value.value;
+    for (size_t f = 0; f < first->n_families; f++) {
+        for (size_t s = 0; s < n_second; s++) {
+            for (size_t i = 0; i < FIT_DRAWS; i++)
+                values[i] = function(fit_draw(first, f, i),
+                                     second != NULL ? fit_draw(second, s, i) : NULL, context);
+            qsort(values, FIT_DRAWS, sizeof *values, compare_numbers);
+            value.low = fmin(value.low, values[FIT_DRAWS / 40]);
+            value.high = fmax(value.high, values[FIT_DRAWS - 1 - FIT_DRAWS / 40]);
+        }
+    }
+    return value;
+}
+
+typedef struct {
+    const model_t *model;
+    size_t index;
+    double x;
+} question_t;
+
+static double
+ask_parameter(const double *coefficients, const double *unused, const void *context)
+{
+    (void)unused;
+    const question_t *question = context;
+    double parameters[TERMS];
+    question->model->derive(coefficients, parameters);
+    return parameters[question->index];
+}
+
+static double
+ask_prediction(const double *coefficients, const double *unused, const void *context)
+{
+    (void)unused;
+    const question_t *question = context;
+    return model_value(question->model, coefficients, question->x);
 }
 
 fit_value_t
 fit_parameter(const fit_t *fit, size_t index)
 {
-    double parameters[TERMS];
-    fit->model->derive(fit->coefficients, parameters);
-    fit_value_t value = {parameters[index], NAN, NAN};
-    if (fit->draws == NULL)
-        return value;
-    double *draws = plots_alloc(FIT_DRAWS, sizeof *draws);
-    for (size_t i = 0; i < FIT_DRAWS; i++) {
-        double drawn[TERMS];
-        fit->model->derive(fit->draws + i * fit->model->n_terms, drawn);
-        draws[i] = drawn[index];
-    }
-    value = fit_interval(value.value, draws);
-    free(draws);
-    return value;
+    const question_t question = {.model = fit->model, .index = index};
+    return fit_interval(fit, NULL, ask_parameter, &question);
 }
 
 fit_value_t
 fit_predict(const fit_t *fit, double x)
 {
-    fit_value_t value = {model_value(fit->model, fit->coefficients, x), NAN, NAN};
-    if (fit->draws == NULL)
-        return value;
-    double *draws = plots_alloc(FIT_DRAWS, sizeof *draws);
-    for (size_t i = 0; i < FIT_DRAWS; i++)
-        draws[i] = model_value(fit->model, fit->draws + i * fit->model->n_terms, x);
-    value = fit_interval(value.value, draws);
-    free(draws);
-    return value;
+    const question_t question = {.model = fit->model, .x = x};
+    return fit_interval(fit, NULL, ask_prediction, &question);
 }
 
 char *
@@ -447,47 +563,41 @@ fit_equation(const fit_t *fit)
     return draft.text;
 }
 
+typedef struct {
+    const model_t *falling, *rising;
+    double low, high;
+} crossing_t;
+
 // By halving, after a coarse walk has found where the sign changes: the difference may change its
 // sign more than once.
 static double
-crossing_of(const model_t *falling, const double *f, const model_t *rising, const double *r,
-            double low, double high)
+ask_crossing(const double *f, const double *r, const void *context)
 {
-    enum { STEPS = 400 };
-    double before = low;
-    for (int i = 0; i <= STEPS; i++) {
-        const double x = low + (high - low) * i / STEPS;
-        if (model_value(rising, r, x) <= model_value(falling, f, x)) {
-            before = x;
-            continue;
-        }
-        double after = x;
-        while (after - before > 1e-3) {
-            const double middle = (before + after) / 2.0;
-            if (model_value(rising, r, middle) > model_value(falling, f, middle))
-                after = middle;
-            else
-                before = middle;
-        }
-        return after;
+    enum { STEPS = 100 };
+    const crossing_t *c = context;
+    const double factor = pow(c->high / c->low, 1.0 / STEPS);
+    double before = c->low;
+    double after = c->low;
+    for (int i = 0; i <= STEPS; i++, after *= factor) {
+        if (model_value(c->rising, r, after) > model_value(c->falling, f, after))
+            break;
+        before = after;
+        if (i == STEPS)
+            return INFINITY;
     }
-    return INFINITY;
+    while (after - before > 1e-3) {
+        const double middle = (before + after) / 2.0;
+        if (model_value(c->rising, r, middle) > model_value(c->falling, f, middle))
+            after = middle;
+        else
+            before = middle;
+    }
+    return after;
 }
 
 fit_value_t
 fit_crossing(const fit_t *falling, const fit_t *rising, double low, double high)
 {
-    fit_value_t value = {crossing_of(falling->model, falling->coefficients, rising->model,
-                                     rising->coefficients, low, high),
-                         NAN, NAN};
-    if (falling->draws == NULL || rising->draws == NULL)
-        return value;
-    double *draws = plots_alloc(FIT_DRAWS, sizeof *draws);
-    for (size_t i = 0; i < FIT_DRAWS; i++)
-        draws[i] =
-            crossing_of(falling->model, falling->draws + i * falling->model->n_terms, rising->model,
-                        rising->draws + i * rising->model->n_terms, low, high);
-    value = fit_interval(value.value, draws);
-    free(draws);
-    return value;
+    const crossing_t crossing = {falling->model, rising->model, low, high};
+    return fit_interval(falling, rising, ask_crossing, &crossing);
 }

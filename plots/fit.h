@@ -2,11 +2,15 @@
  * size, prediction with a band.
  *
  * Least squares; where a model's coefficients are times, none may be negative (NNLS, by trying
- * every set of them that may be nonzero: there are at most sixteen). Intervals come from FIT_DRAWS
- * fits to data drawn anew: the residual variance after its scaled inverse chi-square, the noise
- * normal, so that for a model without bounds they are Student's. If repeats show that the model
- * misses their means by more than noise (F test, 5 %), the misses and not the repeats give the
- * variance: a wrong model does not become sure of itself by repetition. */
+ * every set of them that may be nonzero: there are at most sixteen).
+ *
+ * Intervals come from FIT_DRAWS fits to data drawn anew: the residual variance after its scaled
+ * inverse chi-square, the noise normal, so that for a model without bounds they are Student's. At a
+ * bound such draws alone are too sure: half of them lie on it, and the model without that term has
+ * an interval of its own. So every smaller model that the data do not reject (F test, 5 %) is drawn
+ * too, and an interval spans theirs all. If repeats show that the model misses their means by more
+ * than noise (F test, 5 %), the misses and not the repeats give the variance: a wrong model does
+ * not become sure of itself by repetition. */
 #ifndef PLOTS_FIT_H
 #define PLOTS_FIT_H
 
@@ -15,11 +19,13 @@
 
 #include "plots/model.h"
 
-enum { FIT_DRAWS = 4000 };
+// FIT_FAMILIES_MAX: every set of at most four terms.
+enum { FIT_DRAWS = 2000, FIT_FAMILIES_MAX = 16 };
 
 typedef struct {
-    double x; // nodes or cores
-    double y; // one repeat's value, or a published mean
+    double x;            // nodes or cores
+    double y;            // one repeat's value, or a published mean
+    double nodes, cores; // for models of both; elsewhere they may be left out
 } fit_point_t;
 
 typedef struct {
@@ -34,20 +40,24 @@ typedef struct {
     size_t n_points;
     size_t n_sizes; // different x among them
     double coefficients[MODEL_TERMS_MAX];
-    double r_squared;      // of y; of log y for a logarithmic model, as spreadsheets have it
-    double sigma;          // standard deviation of a residual, in the units the fit worked in
-    double degrees;        // of freedom behind it; 0: no intervals
-    double largest;        // the largest x
-    double held_out_error; // |prediction − mean| / mean at `largest`, fitted on the smaller sizes;
-                           // NAN: too few
-    double *draws; // [FIT_DRAWS * n_terms] coefficients; NULL without intervals
+    double r_squared; // of y; of log y for a logarithmic model, as spreadsheets have it
+    double sigma;     // standard deviation of a residual, in the units the fit worked in
+    double degrees;   // of freedom behind it; 0: no intervals
+    double largest;   // the largest x
+    // |prediction − mean| / mean at the largest size, fitted on the smaller ones; NAN: too few
+    // sizes. And the relative standard error of that mean, below which two models cannot be told
+    // apart.
+    double held_out_error, held_out_noise;
+    double *draws;     // [n_families][FIT_DRAWS][n_terms] coefficients; NULL without intervals
+    size_t n_families; // the whole model, and smaller ones that the data allow
 } fit_t;
 
 // Fits one model; the fit owns memory until fit_clear. Points may come in any order.
 fit_t fit_model(const model_t *model, const fit_point_t *points, size_t n);
-// The model among `names` (NULL at the end) with the smallest error at the held-out largest size;
-// where the sizes are too few for any to be held out, the first that can be fitted. Its note says
-// which way it was chosen.
+// The model among `names` (NULL at the end, simpler ones first) with the smallest error at the
+// held-out largest size. A later one must be better by more than the noise of what was held out,
+// twice over; where the sizes are too few for any to be held out, it is the first that can be
+// fitted.
 fit_t fit_best(const char *const *names, const fit_point_t *points, size_t n);
 void fit_clear(fit_t *fit);
 
@@ -60,8 +70,14 @@ char *fit_equation(const fit_t *fit);
 // The smallest x in [low, high] from which `rising` is above `falling`, on a grid of 1/100; value
 // INFINITY when it never is.
 fit_value_t fit_crossing(const fit_t *falling, const fit_t *rising, double low, double high);
-// Value and interval of any function of drawn coefficients: `draws` holds its FIT_DRAWS values and
-// is sorted in place.
-fit_value_t fit_interval(double value, double *draws);
+// The coefficients of one draw; draw FIT_DRAWS is the fit itself.
+const double *fit_draw(const fit_t *fit, size_t family, size_t draw);
+
+// A number that follows from one or two fits, given the coefficients of each.
+typedef double fit_function_t(const double *first, const double *second, const void *context);
+// Its value and its interval over all draws of both; `second` may be NULL. A function may give
+// INFINITY.
+fit_value_t fit_interval(const fit_t *first, const fit_t *second, fit_function_t *function,
+                         const void *context);
 
 #endif

@@ -89,8 +89,8 @@ line_x(const line_t *line, size_t index)
     return moving_of(line_cell(line, index), line->axis);
 }
 
-static double
-value_of(const results_run_t *run, quantity_t quantity)
+double
+line_value(const results_run_t *run, quantity_t quantity)
 {
     switch (quantity) {
     case QUANTITY_T:
@@ -120,11 +120,12 @@ line_points(const line_t *line, quantity_t quantity, size_t *n_points)
         const summary_cell_t *cell = line_cell(line, i);
         if (quantity == QUANTITY_SPEEDUP)
             points[(*n_points)++] =
-                (fit_point_t){line_x(line, i), cell->quantities[QUANTITY_SPEEDUP].mean};
+                (fit_point_t){.x = line_x(line, i), .y = cell->quantities[QUANTITY_SPEEDUP].mean};
         for (size_t j = 0; quantity != QUANTITY_SPEEDUP && j < set->n_runs; j++) {
             const results_run_t *run = &set->runs[j];
             if (run->is_done && strcmp(run->cell, cell->cell) == 0)
-                points[(*n_points)++] = (fit_point_t){line_x(line, i), value_of(run, quantity)};
+                points[(*n_points)++] =
+                    (fit_point_t){.x = line_x(line, i), .y = line_value(run, quantity)};
         }
     }
     return points;

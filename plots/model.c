@@ -6,8 +6,9 @@
 // ---- the two regressions of the paper's figure 10 ----
 
 static void
-line_basis(double x, double *terms)
+line_basis(const model_place_t *at, double *terms)
 {
+    const double x = at->x;
     terms[0] = 1.0;
     terms[1] = x;
 }
@@ -41,8 +42,9 @@ exponential_equation(const double *c, draft_t *draft)
 // ---- laws of scaling, as times: what one host needs, divided, and what does not divide ----
 
 static void
-amdahl_basis(double x, double *terms)
+amdahl_basis(const model_place_t *at, double *terms)
 {
+    const double x = at->x;
     terms[0] = 1.0;
     terms[1] = 1.0 / x;
 }
@@ -62,8 +64,9 @@ amdahl_equation(const double *c, draft_t *draft)
 
 // Gunther: y = T1 (1 + σ(x − 1) + κx(x − 1)) / x = T1 (1 − σ)/x + T1 σ + T1 κ (x − 1).
 static void
-usl_basis(double x, double *terms)
+usl_basis(const model_place_t *at, double *terms)
 {
+    const double x = at->x;
     terms[0] = 1.0 / x;
     terms[1] = 1.0;
     terms[2] = x - 1.0;
@@ -87,8 +90,9 @@ usl_equation(const double *c, draft_t *draft)
 // Ernest (Venkataraman and others, NSDI 2016): a fixed cost, the work divided, a tree's depth, a
 // cost a machine.
 static void
-ernest_basis(double x, double *terms)
+ernest_basis(const model_place_t *at, double *terms)
 {
+    const double x = at->x;
     terms[0] = 1.0;
     terms[1] = 1.0 / x;
     terms[2] = log(x);
@@ -120,8 +124,9 @@ communication_equation(const double *c, draft_t *draft)
 
 // The same with waiting for the slowest of n, whose expectation grows about as the logarithm of n.
 static void
-straggler_basis(double x, double *terms)
+straggler_basis(const model_place_t *at, double *terms)
 {
+    const double x = at->x;
     terms[0] = log(x);
     terms[1] = x - 1.0;
 }
@@ -130,6 +135,46 @@ static void
 straggler_equation(const double *c, draft_t *draft)
 {
     draft_add(draft, "y = %.4g log x + %.4g (x − 1)", c[0], c[1]);
+}
+
+// ---- nodes and cores at once ----
+
+// What no machine divides, what a node does once whatever its cores are, and what all cores share.
+static void
+work_grid_basis(const model_place_t *at, double *terms)
+{
+    terms[0] = 1.0;
+    terms[1] = 1.0 / at->nodes;
+    terms[2] = 1.0 / at->cores;
+}
+
+static void
+three_as_they_are(const double *c, double *parameters)
+{
+    for (size_t i = 0; i < 3; i++)
+        parameters[i] = c[i];
+}
+
+static void
+work_grid_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g + %.4g / nodes + %.4g / cores", c[0], c[1], c[2]);
+}
+
+// Coordination is slower where a node has less of a core to do it with: the last term is in nodes a
+// core.
+static void
+overhead_grid_basis(const model_place_t *at, double *terms)
+{
+    terms[0] = 1.0;
+    terms[1] = at->nodes;
+    terms[2] = at->nodes / at->cores;
+}
+
+static void
+overhead_grid_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g + %.4g nodes + %.4g nodes / cores", c[0], c[1], c[2]);
 }
 
 static const model_t MODELS[] = {
@@ -202,6 +247,27 @@ static const model_t MODELS[] = {
      .basis = straggler_basis,
      .derive = as_they_are,
      .equation = straggler_equation},
+    {.name = "work_grid",
+     .formula = "y = a + b/nodes + c/cores",
+     .source = "Amdahl's law within a node and across nodes",
+     .n_terms = 3,
+     .parameters = {"serial_s", "node_s", "divided_s"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .basis = work_grid_basis,
+     .derive = three_as_they_are,
+     .equation = work_grid_equation},
+    {.name = "overhead_grid",
+     .formula = "y = latency + transfer nodes + throttled nodes/cores, nodes > 1",
+     .source = "Hockney, with nodes that have less than a core to communicate with",
+     .n_terms = 3,
+     .parameters = {"latency_s", "transfer_s", "throttled_s"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .needs_company = true,
+     .basis = overhead_grid_basis,
+     .derive = three_as_they_are,
+     .equation = overhead_grid_equation},
 };
 
 const model_t *
@@ -221,12 +287,18 @@ model_named(const char *name)
 }
 
 double
-model_value(const model_t *model, const double *coefficients, double x)
+model_value_at(const model_t *model, const double *coefficients, const model_place_t *at)
 {
     double terms[MODEL_TERMS_MAX];
-    model->basis(x, terms);
+    model->basis(at, terms);
     double sum = 0.0;
     for (size_t i = 0; i < model->n_terms; i++)
         sum += coefficients[i] * terms[i];
     return model->is_logarithmic ? exp(sum) : sum;
+}
+
+double
+model_value(const model_t *model, const double *coefficients, double x)
+{
+    return model_value_at(model, coefficients, &(model_place_t){x, x, x});
 }

@@ -13,6 +13,13 @@
 
 enum { MODEL_TERMS_MAX = 4 };
 
+// Where a cell lies. Models of one size see x alone; those of both see nodes and cores.
+typedef struct {
+    double x; // the size along a line: nodes or cores
+    double nodes;
+    double cores; // of the whole cluster
+} model_place_t;
+
 typedef struct {
     const char *name;    // in fits.csv and on the command line
     const char *formula; // for people, in letters
@@ -23,8 +30,8 @@ typedef struct {
     bool is_nonnegative;                     // coefficients are times, which cannot be negative
     bool is_relative;   // residuals count as shares of y: the noise of a time grows with it
     bool needs_company; // not defined for a single node, whose points are left out
-    // The n_terms basis functions at x.
-    void (*basis)(double x, double *terms);
+    // The n_terms basis functions there.
+    void (*basis)(const model_place_t *at, double *terms);
     // Parameters that mean something from the coefficients of the basis.
     void (*derive)(const double *coefficients, double *parameters);
     // The equation with its numbers, "y = 2121 − 290 x".
@@ -35,7 +42,8 @@ typedef struct {
 const model_t *model_at(size_t index);
 // The model of that name, or NULL.
 const model_t *model_named(const char *name);
-// The model's value at x.
+// The model's value there, and where x is all it sees.
+double model_value_at(const model_t *model, const double *coefficients, const model_place_t *at);
 double model_value(const model_t *model, const double *coefficients, double x);
 
 #endif

@@ -215,6 +215,17 @@ table_grid(const summary_t *summary)
 }
 
 void
+grid_render(const grid_t *grid, table_format_t format, draft_t *draft)
+{
+    if (format == TABLE_MARKDOWN)
+        grid_markdown(grid, draft);
+    else if (format == TABLE_LATEX)
+        grid_latex(grid, draft);
+    else
+        grid_text(grid, draft);
+}
+
+void
 table_draft(const summary_t *summary, table_format_t format, draft_t *draft)
 {
     if (format == TABLE_CSV) {
@@ -226,12 +237,7 @@ table_draft(const summary_t *summary, table_format_t format, draft_t *draft)
         return;
     }
     grid_t *grid = table_grid(summary);
-    if (format == TABLE_TEXT)
-        grid_text(grid, draft);
-    else if (format == TABLE_MARKDOWN)
-        grid_markdown(grid, draft);
-    else
-        grid_latex(grid, draft);
+    grid_render(grid, format, draft);
     grid_free(&grid);
 }
 

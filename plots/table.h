@@ -25,6 +25,8 @@ const char *table_format_name(table_format_t format);
 // The format of that name, or N_TABLE_FORMATS.
 table_format_t table_format_parse(const char *name);
 
+// A grid as text, Markdown or LaTeX: the formats that are for people.
+void grid_render(const grid_t *grid, table_format_t format, draft_t *draft);
 // The table of one result set, before it has a format. The caller frees it.
 grid_t *table_grid(const summary_t *summary);
 // The same in a format.

@@ -27,7 +27,8 @@ a_line_has_the_intervals_of_the_textbook(void **state)
     // x 1..5, y 2 4 5 4 5: mean x 3, mean y 4, Sxx 10, Sxy 6: slope 0.6, intercept 2.2. Residuals
     // −0.8 0.6 1 −0.6 −0.2: sum of squares 2.4, R² = 1 − 2.4/6 = 0.6, s² = 0.8, standard error of
     // the slope √(0.8/10) = 0.28284, t(3) = 3.18245: ± 0.90013.
-    const fit_point_t points[] = {{1, 2}, {2, 4}, {3, 5}, {4, 4}, {5, 5}};
+    const fit_point_t points[] = {
+        {.x = 1, .y = 2}, {.x = 2, .y = 4}, {.x = 3, .y = 5}, {.x = 4, .y = 4}, {.x = 5, .y = 5}};
     fit_t fit = fit_model(model_named("linear"), points, 5);
     assert_true(fit.is_good);
     near(fit.coefficients[0], 2.2, 1e-12);
@@ -53,7 +54,8 @@ an_exponential_is_fitted_in_logarithms(void **state)
 {
     (void)state;
     // 8, 4, 2, 1 at 0.. would be exact; at x = 1..4: y = 16·exp(−ln 2·x).
-    const fit_point_t points[] = {{1, 8}, {2, 4}, {3, 2}, {4, 1}};
+    const fit_point_t points[] = {
+        {.x = 1, .y = 8}, {.x = 2, .y = 4}, {.x = 3, .y = 2}, {.x = 4, .y = 1}};
     fit_t fit = fit_model(model_named("exponential"), points, 4);
     near(fit_parameter(&fit, 0).value, 16, 1e-9);
     near(fit_parameter(&fit, 1).value, -log(2), 1e-12);
@@ -72,9 +74,9 @@ laws_find_the_parameters_they_were_made_with(void **state)
     fit_point_t ernest[6];
     for (int i = 0; i < 6; i++) {
         const double x = i + 1;
-        amdahl[i] = (fit_point_t){x, 100 * (0.1 + 0.9 / x)};
-        usl[i] = (fit_point_t){x, 100 * (1 + 0.05 * (x - 1) + 0.01 * x * (x - 1)) / x};
-        ernest[i] = (fit_point_t){x, 3 + 90 / x + 2 * log(x) + 0.5 * x};
+        amdahl[i] = (fit_point_t){.x = x, .y = 100 * (0.1 + 0.9 / x)};
+        usl[i] = (fit_point_t){.x = x, .y = 100 * (1 + 0.05 * (x - 1) + 0.01 * x * (x - 1)) / x};
+        ernest[i] = (fit_point_t){.x = x, .y = 3 + 90 / x + 2 * log(x) + 0.5 * x};
     }
     fit_t fit = fit_model(model_named("amdahl"), amdahl, 6);
     near(fit_parameter(&fit, 0).value, 100, 1e-6);
@@ -98,7 +100,8 @@ times_are_never_negative(void **state)
 {
     (void)state;
     // Better than linear: the best unbounded serial part would be −5.
-    const fit_point_t points[] = {{1, 95}, {2, 45}, {4, 20}, {5, 15}};
+    const fit_point_t points[] = {
+        {.x = 1, .y = 95}, {.x = 2, .y = 45}, {.x = 4, .y = 20}, {.x = 5, .y = 15}};
     fit_t fit = fit_model(model_named("amdahl"), points, 4);
     near(fit.coefficients[0], 0, 0);
     assert_true(fit.coefficients[1] > 0);
@@ -110,7 +113,8 @@ static void
 too_few_sizes_are_said_and_not_fitted(void **state)
 {
     (void)state;
-    const fit_point_t points[] = {{1, 10}, {1, 11}, {2, 6}, {3, 4}};
+    const fit_point_t points[] = {
+        {.x = 1, .y = 10}, {.x = 1, .y = 11}, {.x = 2, .y = 6}, {.x = 3, .y = 4}};
     fit_t fit = fit_model(model_named("ernest"), points, 4);
     assert_false(fit.is_good);
     assert_string_equal(fit.note, "3 sizes, needs at least 4: not fitted");
@@ -122,7 +126,8 @@ too_few_sizes_are_said_and_not_fitted(void **state)
     assert_true(isnan(fit.held_out_error));
     assert_non_null(strstr(fit.note, "no intervals"));
     fit_clear(&fit);
-    fit = fit_model(model_named("exponential"), (fit_point_t[]){{1, 1}, {2, 0}, {3, 1}}, 3);
+    fit = fit_model(model_named("exponential"),
+                    (fit_point_t[]){{.x = 1, .y = 1}, {.x = 2, .y = 0}, {.x = 3, .y = 1}}, 3);
     assert_string_equal(fit.note, "needs values above zero");
     fit_clear(&fit);
 }
@@ -136,7 +141,7 @@ a_wrong_model_is_not_made_sure_by_repetition(void **state)
     fit_point_t points[40];
     for (int i = 0; i < 40; i++) {
         const double x = i % 5;
-        points[i] = (fit_point_t){x + 1, x * x + (i % 2 ? 0.001 : -0.001)};
+        points[i] = (fit_point_t){.x = x + 1, .y = x * x + (i % 2 ? 0.001 : -0.001)};
     }
     fit_t fit = fit_model(model_named("linear"), points, 40);
     near(fit.degrees, 3, 0);
@@ -151,7 +156,7 @@ the_held_out_size_chooses_the_model(void **state)
     const char *const names[] = {"linear", "amdahl", NULL};
     fit_point_t points[5];
     for (int i = 0; i < 5; i++)
-        points[i] = (fit_point_t){i + 1, 5 + 60.0 / (i + 1)};
+        points[i] = (fit_point_t){.x = i + 1, .y = 5 + 60.0 / (i + 1)};
     fit_t fit = fit_best(names, points, 5);
     assert_string_equal(fit.model->name, "amdahl");
     near(fit.largest, 5, 0);
@@ -167,8 +172,16 @@ static void
 the_same_points_give_the_same_intervals_in_any_order(void **state)
 {
     (void)state;
-    const fit_point_t points[] = {{1, 10}, {2, 6}, {3, 4}, {4, 3.5}, {5, 3}};
-    const fit_point_t turned[] = {{5, 3}, {1, 10}, {3, 4}, {2, 6}, {4, 3.5}};
+    const fit_point_t points[] = {{.x = 1, .y = 10},
+                                  {.x = 2, .y = 6},
+                                  {.x = 3, .y = 4},
+                                  {.x = 4, .y = 3.5},
+                                  {.x = 5, .y = 3}};
+    const fit_point_t turned[] = {{.x = 5, .y = 3},
+                                  {.x = 1, .y = 10},
+                                  {.x = 3, .y = 4},
+                                  {.x = 2, .y = 6},
+                                  {.x = 4, .y = 3.5}};
     fit_t a = fit_model(model_named("amdahl"), points, 5);
     fit_t b = fit_model(model_named("amdahl"), turned, 5);
     near(fit_predict(&a, 8).low, fit_predict(&b, 8).low, 0);
@@ -182,8 +195,9 @@ lines_cross_where_they_cross(void **state)
 {
     (void)state;
     // Work 60/n, overhead 5 + 5(n − 1) = 5n: 60/n = 5n at √12.
-    const fit_point_t work[] = {{1, 60}, {2, 30}, {3, 20}, {4, 15}};
-    const fit_point_t overhead[] = {{2, 10}, {3, 15}, {4, 20}};
+    const fit_point_t work[] = {
+        {.x = 1, .y = 60}, {.x = 2, .y = 30}, {.x = 3, .y = 20}, {.x = 4, .y = 15}};
+    const fit_point_t overhead[] = {{.x = 2, .y = 10}, {.x = 3, .y = 15}, {.x = 4, .y = 20}};
     fit_t falling = fit_model(model_named("amdahl"), work, 4);
     fit_t rising = fit_model(model_named("communication"), overhead, 3);
     near(fit_crossing(&falling, &rising, 1, 100).value, sqrt(12), 2e-3);

@@ -1,0 +1,431 @@
+#include "plots/forecast.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/line.h"
+#include "plots/memory.h"
+
+enum { LAWS_MAX = 4 };
+
+// The models of one quantity that hold-out cannot tell from the best, which comes first.
+typedef struct {
+    fit_t fits[LAWS_MAX];
+    size_t n;
+} laws_t;
+
+static const char *const WORK_LAWS[] = {"amdahl", "usl", "ernest", NULL};
+static const char *const OVERHEAD_LAWS[] = {"communication", "straggler", NULL};
+static const char *const WORK_GRID[] = {"work_grid", NULL};
+static const char *const OVERHEAD_GRID[] = {"overhead_grid", NULL};
+
+// As good as the best: within half as much again of its error, or within two hundredths.
+static bool
+is_rival(const fit_t *fit, const fit_t *best)
+{
+    if (!fit->is_good || fit->model == best->model || !isfinite(fit->held_out_error))
+        return false;
+    return fit->held_out_error <= fmax(1.5 * best->held_out_error, 0.02);
+}
+
+static laws_t
+laws_of(const char *const *names, const fit_point_t *points, size_t n)
+{
+    laws_t laws = {.n = 1};
+    laws.fits[0] = fit_best(names, points, n);
+    for (size_t i = 0; names[i] != NULL && laws.n < LAWS_MAX; i++) {
+        fit_t fit = fit_model(model_named(names[i]), points, n);
+        if (is_rival(&fit, &laws.fits[0]))
+            laws.fits[laws.n++] = fit;
+        else
+            fit_clear(&fit);
+    }
+    return laws;
+}
+
+static void
+laws_clear(laws_t *laws)
+{
+    for (size_t i = 0; i < laws->n; i++)
+        fit_clear(&laws->fits[i]);
+}
+
+// What a forecast is asked for, at one place.
+typedef struct {
+    const model_t *work, *overhead;
+    model_place_t at;
+    model_place_t other; // to compare with: one node, or one node or core more
+    double cores_a_node;
+
+} ask_t;
+
+static double
+work_of(const ask_t *ask, const double *w, const model_place_t *at)
+{
+    return model_value_at(ask->work, w, at);
+}
+
+static double
+overhead_of(const ask_t *ask, const double *o, const model_place_t *at)
+{
+    return at->nodes > 1.0 ? fmax(0.0, model_value_at(ask->overhead, o, at)) : 0.0;
+}
+
+static double
+time_of(const ask_t *ask, const double *w, const double *o, const model_place_t *at)
+{
+    return work_of(ask, w, at) + overhead_of(ask, o, at);
+}
+
+static double
+ask_time(const double *w, const double *o, const void *context)
+{
+    const ask_t *ask = context;
+    return time_of(ask, w, o, &ask->at);
+}
+
+static double
+ask_work(const double *w, const double *o, const void *context)
+{
+    (void)o;
+    const ask_t *ask = context;
+    return work_of(ask, w, &ask->at);
+}
+
+static double
+ask_overhead(const double *w, const double *o, const void *context)
+{
+    (void)w;
+    const ask_t *ask = context;
+    return overhead_of(ask, o, &ask->at);
+}
+
+static double
+ask_share(const double *w, const double *o, const void *context)
+{
+    return ask_overhead(w, o, context) / ask_time(w, o, context);
+}
+
+static double
+ask_speedup(const double *w, const double *o, const void *context)
+{
+    const ask_t *ask = context;
+    return time_of(ask, w, o, &ask->other) / time_of(ask, w, o, &ask->at);
+}
+
+static double
+ask_efficiency(const double *w, const double *o, const void *context)
+{
+    const ask_t *ask = context;
+    return ask_speedup(w, o, context) / ask->at.nodes;
+}
+
+static double
+ask_gain(const double *w, const double *o, const void *context)
+{
+    const ask_t *ask = context;
+    return time_of(ask, w, o, &ask->at) - time_of(ask, w, o, &ask->other);
+}
+
+static model_place_t
+place(double nodes, double cores_a_node)
+{
+    return (model_place_t){nodes, nodes, nodes * cores_a_node};
+}
+
+// The next number of nodes to look at: every one at first, then steps of a twentieth, which is
+// finer than any interval.
+static double
+next_nodes(double nodes)
+{
+    return nodes + fmax(1.0, floor(nodes / 20.0));
+}
+
+// The first of the looked-at nodes where `is_past` holds, INFINITY when none does.
+static double
+ask_crossing(const double *w, const double *o, const void *context)
+{
+    const ask_t *ask = context;
+    for (double n = 2.0; n <= FORECAST_NODES_MAX; n = next_nodes(n)) {
+        const model_place_t at = place(n, ask->cores_a_node);
+        if (overhead_of(ask, o, &at) > work_of(ask, w, &at))
+            return n;
+    }
+    return INFINITY;
+}
+
+static double
+ask_half(const double *w, const double *o, const void *context)
+{
+    const ask_t *ask = context;
+    const model_place_t one = place(1.0, ask->cores_a_node);
+    const double alone = time_of(ask, w, o, &one);
+    for (double n = 2.0; n <= FORECAST_NODES_MAX; n = next_nodes(n)) {
+        const model_place_t at = place(n, ask->cores_a_node);
+        if (alone / time_of(ask, w, o, &at) < 0.5 * n)
+            return n;
+    }
+    return INFINITY;
+}
+
+static double
+ask_least(const double *w, const double *o, const void *context)
+{
+    const ask_t *ask = context;
+    double best = INFINITY;
+    double best_nodes = 1.0;
+    for (double n = 1.0; n <= FORECAST_NODES_MAX; n = next_nodes(n)) {
+        const model_place_t at = place(n, ask->cores_a_node);
+        const double time = time_of(ask, w, o, &at);
+        if (time < best) {
+            best = time;
+            best_nodes = n;
+        }
+    }
+    // Still falling at the end of what is looked at.
+    return next_nodes(best_nodes) > FORECAST_NODES_MAX ? INFINITY : best_nodes;
+}
+
+// The answer of the best pair of models, its band widened by every pair of rivals.
+static fit_value_t
+answer(const laws_t *work, const laws_t *overhead, fit_function_t *function, ask_t ask)
+{
+    fit_value_t value = {NAN, NAN, NAN};
+    for (size_t i = 0; i < work->n; i++) {
+        for (size_t j = 0; j < overhead->n; j++) {
+            ask.work = work->fits[i].model;
+            ask.overhead = overhead->fits[j].model;
+            const fit_value_t other =
+                fit_interval(&work->fits[i], &overhead->fits[j], function, &ask);
+            if (i == 0 && j == 0)
+                value = other;
+            value.low = fmin(value.low, fmin(other.value, other.low));
+            value.high = fmax(value.high, fmax(other.value, other.high));
+        }
+    }
+    // Without freedom to tell, the spread of the models is no band.
+    if (work->fits[0].draws == NULL || overhead->fits[0].draws == NULL)
+        value.low = value.high = NAN;
+    return value;
+}
+
+static forecast_row_t
+row_of(const laws_t *work, const laws_t *overhead, double nodes, double cores_a_node)
+{
+    const ask_t ask = {.at = place(nodes, cores_a_node),
+                       .other = place(1.0, cores_a_node),
+                       .cores_a_node = cores_a_node};
+    return (forecast_row_t){
+        .nodes = nodes,
+        .cores = nodes * cores_a_node,
+        .t_s = answer(work, overhead, ask_time, ask),
+        .work_s = answer(work, overhead, ask_work, ask),
+        .overhead_s = answer(work, overhead, ask_overhead, ask),
+        .overhead_share = answer(work, overhead, ask_share, ask),
+        .speedup = answer(work, overhead, ask_speedup, ask),
+        .efficiency = answer(work, overhead, ask_efficiency, ask),
+    };
+}
+
+// Every finished run of the cells with the first values of the further axes, in nodes and cores.
+static fit_point_t *
+grid_points(const summary_t *const *summaries, size_t n_summaries, quantity_t quantity, size_t *n)
+{
+    fit_point_t *points = NULL;
+    *n = 0;
+    for (size_t s = 0; s < n_summaries; s++) {
+        const results_set_t *set = summaries[s]->set;
+        for (size_t i = 0; i < set->n_runs; i++) {
+            const results_run_t *run = &set->runs[i];
+            bool is_first = run->is_done;
+            for (size_t a = 0; is_first && a < set->n_axes; a++)
+                is_first = strcmp(run->values[a], set->runs[0].values[a]) == 0;
+            if (!is_first)
+                continue;
+            points = plots_resize(points, *n + 1, sizeof *points);
+            points[(*n)++] = (fit_point_t){.x = run->cores,
+                                           .y = line_value(run, quantity),
+                                           .nodes = run->nodes,
+                                           .cores = run->cores};
+        }
+    }
+    return points;
+}
+
+static laws_t
+grid_laws(const summary_t *const *summaries, size_t n, quantity_t quantity,
+          const char *const *names)
+{
+    size_t n_points;
+    fit_point_t *points = grid_points(summaries, n, quantity, &n_points);
+    laws_t laws = laws_of(names, points, n_points);
+    free(points);
+    return laws;
+}
+
+static laws_t
+line_laws(const line_t *line, quantity_t quantity, const char *const *names)
+{
+    size_t n_points;
+    fit_point_t *points = line_points(line, quantity, &n_points);
+    laws_t laws = laws_of(names, points, n_points);
+    free(points);
+    return laws;
+}
+
+static void
+fill_inflections(forecast_t *forecast, const laws_t *work, const laws_t *overhead)
+{
+    const double c = forecast->cores_a_node;
+    const ask_t ask = {.cores_a_node = c};
+    forecast->overhead_exceeds_work = answer(work, overhead, ask_crossing, ask);
+    forecast->least_time = answer(work, overhead, ask_least, ask);
+    forecast->half_efficiency = answer(work, overhead, ask_half, ask);
+    const ask_t more = {.at = place(forecast->largest, c),
+                        .other = place(forecast->largest + 1.0, c),
+                        .cores_a_node = c};
+    forecast->one_more_node_s = answer(work, overhead, ask_gain, more);
+}
+
+static void
+fill_one_more_core(forecast_t *forecast, const laws_t *work, const laws_t *overhead)
+{
+    if (!work->fits[0].is_good || !overhead->fits[0].is_good)
+        return;
+    const double c = forecast->cores_a_node;
+    const double n = forecast->largest;
+    const ask_t ask = {.at = place(n, c), .other = place(n, c + 1.0), .cores_a_node = c};
+    forecast->one_more_core_s = answer(work, overhead, ask_gain, ask);
+}
+
+static int
+fill(forecast_t *forecast, const laws_t *work, const laws_t *overhead, const double *nodes,
+     size_t n, plots_error_t *error)
+{
+    const fit_t *w = &work->fits[0];
+    const fit_t *o = &overhead->fits[0];
+    if (!w->is_good || !o->is_good)
+        return plots_fail(error, PLOTS_EMPTY,
+                          "cannot forecast from '%s': %s: %s; measure more numbers of nodes%s",
+                          forecast->set, w->is_good ? "overhead" : "work",
+                          w->is_good ? o->note : w->note, w->is_good ? " above one" : "");
+    forecast->work_model = plots_copy(w->model->name);
+    forecast->overhead_model = plots_copy(o->model->name);
+    forecast->work_error = w->held_out_error;
+    forecast->overhead_error = o->held_out_error;
+    forecast->rows = plots_alloc(n, sizeof *forecast->rows);
+    for (size_t i = 0; i < n; i++) {
+        forecast->rows[i] = row_of(work, overhead, nodes[i], forecast->cores_a_node);
+        forecast->rows[i].is_measured = nodes[i] <= forecast->largest;
+    }
+    forecast->n_rows = n;
+    fill_inflections(forecast, work, overhead);
+    const bool has_bands = w->draws != NULL && o->draws != NULL;
+    forecast->note =
+        plots_copy(has_bands ? "" : "as many sizes as parameters: no bands; measure more");
+    return PLOTS_OK;
+}
+
+static int
+forecast_line(const line_t *line, const summary_t *const *summaries, size_t n_summaries,
+              const double *nodes, size_t n, double cores_a_node, forecast_t *forecast,
+              plots_error_t *error)
+{
+    const bool is_on_line = cores_a_node <= 0.0 || fabs(cores_a_node - line->fixed) < 1e-9;
+    const results_set_t *set = line->summary->set;
+    forecast->set = plots_copy(set->name);
+    forecast->setting = results_setting(&set, 1);
+    forecast->cores_a_node = is_on_line ? line->fixed : cores_a_node;
+    forecast->largest = line_x(line, line->n - 1);
+    const fit_value_t unknown = {NAN, NAN, NAN};
+    forecast->one_more_core_s = unknown;
+    laws_t work = line_laws(line, QUANTITY_WORK, WORK_LAWS);
+    laws_t overhead = line_laws(line, QUANTITY_OVERHEAD, OVERHEAD_LAWS);
+    laws_t work_grid = grid_laws(summaries, n_summaries, QUANTITY_WORK, WORK_GRID);
+    laws_t overhead_grid = grid_laws(summaries, n_summaries, QUANTITY_OVERHEAD, OVERHEAD_GRID);
+    const int result = fill(forecast, is_on_line ? &work : &work_grid,
+                            is_on_line ? &overhead : &overhead_grid, nodes, n, error);
+    if (result == PLOTS_OK)
+        fill_one_more_core(forecast, &work_grid, &overhead_grid);
+    laws_clear(&work);
+    laws_clear(&overhead);
+    laws_clear(&work_grid);
+    laws_clear(&overhead_grid);
+    return result;
+}
+
+int
+forecast_new(const results_t *results, const double *nodes, size_t n, double cores_a_node,
+             forecast_t **forecast, plots_error_t *error)
+{
+    summary_t **summaries = plots_alloc(results->n_sets, sizeof(summary_t *));
+    for (size_t i = 0; i < results->n_sets; i++)
+        summaries[i] = summary_new(&results->sets[i]);
+    const summary_t *const *all = (const summary_t *const *)summaries;
+    line_t line = line_find(all, results->n_sets, LINE_NODES);
+    forecast_t *made = plots_alloc(1, sizeof *made);
+    int result;
+    if (line.n == 0)
+        result = plots_fail(error, PLOTS_EMPTY,
+                            "nothing to forecast from in '%s': it needs finished cells with "
+                            "different numbers of nodes and as many cores a node",
+                            results->root);
+    else
+        result = forecast_line(&line, all, results->n_sets, nodes, n, cores_a_node, made, error);
+    if (result == PLOTS_OK)
+        *forecast = made;
+    else
+        forecast_free(&made);
+    line_clear(&line);
+    for (size_t i = 0; i < results->n_sets; i++)
+        summary_free(&summaries[i]);
+    free(summaries);
+    return result;
+}
+
+void
+forecast_free(forecast_t **forecast)
+{
+    if (*forecast == NULL)
+        return;
+    free((*forecast)->set);
+    free((*forecast)->setting);
+    free((*forecast)->work_model);
+    free((*forecast)->overhead_model);
+    free((*forecast)->rows);
+    free((*forecast)->note);
+    free(*forecast);
+    *forecast = NULL;
+}
+
+size_t
+forecast_parse_nodes(const char *text, double **nodes)
+{
+    size_t n = 0;
+    double *parsed = plots_alloc(FORECAST_NODES_MAX, sizeof *parsed);
+    bool is_good = *text != '\0';
+    while (is_good && *text != '\0') {
+        char *end;
+        const long from = strtol(text, &end, 10);
+        long to = from;
+        is_good = end != text;
+        if (is_good && *end == ':') {
+            text = end + 1;
+            to = strtol(text, &end, 10);
+            is_good = end != text;
+        }
+        is_good = is_good && from >= 1 && to >= from && (*end == ',' || *end == '\0') &&
+                  (size_t)(to - from) < FORECAST_NODES_MAX - n;
+        for (long node = from; is_good && node <= to; node++)
+            parsed[n++] = (double)node;
+        text = end + (*end == ',' ? 1 : 0);
+    }
+    if (!is_good || n == 0) {
+        free(parsed);
+        return 0;
+    }
+    *nodes = parsed;
+    return n;
+}

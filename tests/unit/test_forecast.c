@@ -1,0 +1,260 @@
+// forecast and the bands of fits, held against a truth that is known because it was made up.
+#include <gsl/gsl_randist.h>
+#include <gsl/gsl_rng.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plots/fit.h"
+#include "plots/forecast.h"
+#include "plots/memory.h"
+
+static void
+near(double value, double wanted, double tolerance)
+{
+    if (!(fabs(value - wanted) <= tolerance))
+        fail_msg("%.12g is not %.12g", value, wanted);
+}
+
+// How often the band at `at` covers the truth, over experiments of three repeats at 1..n_sizes with
+// 2 % of noise.
+static double
+coverage_of(const char *name, const double *truth, int n_sizes, double at)
+{
+    enum { EXPERIMENTS = 300 };
+    const model_t *model = model_named(name);
+    const double wanted = model_value(model, truth, at);
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(random, 20);
+    int n_covered = 0;
+    for (int i = 0; i < EXPERIMENTS; i++) {
+        fit_point_t points[32];
+        size_t n = 0;
+        for (int size = 1; size <= n_sizes; size++) {
+            for (int repeat = 0; repeat < 3; repeat++)
+                points[n++] = (fit_point_t){.x = size,
+                                            .y = model_value(model, truth, size) *
+                                                 (1.0 + 0.02 * gsl_ran_ugaussian(random))};
+        }
+        fit_t fit = fit_model(model, points, n);
+        const fit_value_t band = fit_predict(&fit, at);
+        n_covered += band.low <= wanted && wanted <= band.high;
+        fit_clear(&fit);
+    }
+    gsl_rng_free(random);
+    return (double)n_covered / EXPERIMENTS;
+}
+
+static void
+bands_cover_the_truth_95_times_of_100(void **state)
+{
+    (void)state;
+    // Of 300, 95 % is 285; two standard deviations are 2.5 %. Terms that are really zero must not
+    // make it surer.
+    assert_in_range(1000 * coverage_of("amdahl", (double[]){5, 60}, 4, 8), 925, 975);
+    assert_in_range(1000 * coverage_of("amdahl", (double[]){0, 60}, 4, 8), 925, 990);
+    assert_in_range(1000 * coverage_of("usl", (double[]){60, 5, 1}, 5, 8), 925, 980);
+    assert_in_range(1000 * coverage_of("usl", (double[]){60, 5, 0}, 5, 8), 925, 995);
+    assert_in_range(1000 * coverage_of("communication", (double[]){0.3, 0.5}, 5, 8), 925, 980);
+}
+
+// W = 2 + 60/n, O = 0.5 + 0.5 n above one node, two cores a node.
+static double
+true_work(double nodes)
+{
+    return 2.0 + 60.0 / nodes;
+}
+
+static double
+true_overhead(double nodes)
+{
+    return nodes > 1.0 ? 0.5 + 0.5 * nodes : 0.0;
+}
+
+enum { NODES = 4, REPEATS = 4 };
+static char nothing[] = "";
+static char done[] = "done";
+static char names[NODES][8] = {"n1-c2", "n2-c4", "n3-c6", "n4-c8"};
+
+static results_set_t
+made_set(results_run_t *runs, unsigned long seed, double noise)
+{
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(random, seed);
+    size_t n = 0;
+    for (int node = 1; node <= NODES; node++) {
+        for (int repeat = 1; repeat <= REPEATS; repeat++) {
+            const double work = true_work(node) * (1.0 + noise * gsl_ran_ugaussian(random));
+            const double overhead = true_overhead(node) * (1.0 + noise * gsl_ran_ugaussian(random));
+            runs[n++] = (results_run_t){.cell = names[node - 1],
+                                        .nodes = node,
+                                        .cores = 2.0 * node,
+                                        .repeat = repeat,
+                                        .mean_of = 1,
+                                        .attempt = nothing,
+                                        .status = done,
+                                        .data = nothing,
+                                        .enforced = nothing,
+                                        .is_done = true,
+                                        .t_s = work + overhead,
+                                        .work_s = work,
+                                        .overhead_s = overhead,
+                                        .accuracy = NAN};
+        }
+    }
+    gsl_rng_free(random);
+    return (results_set_t){.folder = nothing,
+                           .name = nothing,
+                           .title = nothing,
+                           .data = nothing,
+                           .launcher = nothing,
+                           .runs = runs,
+                           .n_runs = n};
+}
+
+static forecast_t *
+forecast_of(unsigned long seed, double noise, const double *nodes, size_t n)
+{
+    results_run_t runs[NODES * REPEATS];
+    results_set_t set = made_set(runs, seed, noise);
+    const results_t results = {.root = nothing, .sets = &set, .n_sets = 1, .notes = nothing};
+    forecast_t *forecast = NULL;
+    plots_error_t error = {""};
+    if (forecast_new(&results, nodes, n, 0, &forecast, &error) != PLOTS_OK)
+        fail_msg("%s", error.text);
+    return forecast;
+}
+
+static void
+without_noise_the_forecast_is_the_truth(void **state)
+{
+    (void)state;
+    const double nodes[] = {1, 6, 8, 20};
+    forecast_t *forecast = forecast_of(1, 1e-9, nodes, 4);
+    for (size_t i = 0; i < 4; i++) {
+        const double wanted = true_work(nodes[i]) + true_overhead(nodes[i]);
+        near(forecast->rows[i].t_s.value, wanted, 1e-4 * wanted);
+    }
+    near(forecast->rows[1].speedup.value, 62.0 / (12.0 + 3.5), 1e-3);
+    near(forecast->rows[0].overhead_s.value, 0, 0);
+    assert_true(forecast->rows[0].is_measured);
+    assert_false(forecast->rows[1].is_measured);
+    // 0.5 + n/2 > 2 + 60/n from n = 13 on; T is least at √120, 10.95; S/n < 1/2 from 9 on: 62/T(9)
+    // = 4.33.
+    near(forecast->overhead_exceeds_work.value, 13, 0);
+    near(forecast->least_time.value, 11, 0);
+    near(forecast->half_efficiency.value, 10, 0);
+    near(forecast->one_more_node_s.value, 60.0 / 4 - 60.0 / 5 - 0.5, 1e-3);
+    forecast_free(&forecast);
+}
+
+static void
+forecasts_are_within_ten_percent_and_their_bands_hold(void **state)
+{
+    (void)state;
+    enum { EXPERIMENTS = 40 };
+    const double nodes[] = {6, 8};
+    int n_close = 0;
+    double sum = 0.0;
+    int n_covered = 0;
+    int n_points_covered = 0;
+    for (unsigned long seed = 1; seed <= EXPERIMENTS; seed++) {
+        forecast_t *forecast = forecast_of(seed, 0.02, nodes, 2);
+        for (size_t i = 0; i < 2; i++) {
+            const double wanted = true_work(nodes[i]) + true_overhead(nodes[i]);
+            const fit_value_t t = forecast->rows[i].t_s;
+            const double miss = fabs(t.value - wanted) / wanted;
+            n_close += miss < 0.10;
+            sum += miss;
+            n_covered += t.low <= wanted && wanted <= t.high;
+        }
+        const fit_value_t point = forecast->overhead_exceeds_work;
+        n_points_covered += point.low <= 13 && 13 <= point.high;
+        forecast_free(&forecast);
+    }
+    assert_true(n_close >= 76); // within a tenth, of 80, at up to twice what was measured
+    assert_true(sum / (2 * EXPERIMENTS) < 0.03);
+    assert_in_range(n_covered, 72, 80); // of 80
+    assert_in_range(n_points_covered, 36, 40);
+}
+
+static void
+the_papers_numbers_are_forecast_without_bands(void **state)
+{
+    (void)state;
+    const char *paper = PAPER;
+    results_t *results = NULL;
+    forecast_t *forecast = NULL;
+    plots_error_t error = {""};
+    const double nodes[] = {4};
+    assert_int_equal(results_load(&paper, 1, &results, &error), PLOTS_OK);
+    assert_int_equal(forecast_new(results, nodes, 1, 0, &forecast, &error), PLOTS_OK);
+    assert_true(isnan(forecast->rows[0].t_s.low));
+    assert_non_null(strstr(forecast->note, "no bands"));
+    draft_t draft = {0};
+    forecast_draft(forecast, TABLE_TEXT, &draft);
+    assert_non_null(strstr(draft.text, "Overhead outgrows work: at 8 nodes"));
+    draft_clear(&draft);
+    forecast_draft(forecast, TABLE_JSON, &draft);
+    assert_non_null(strstr(draft.text, "\"low\": null"));
+    draft_clear(&draft);
+    forecast_draft(forecast, TABLE_CSV, &draft);
+    assert_non_null(strstr(draft.text, "node_sweep,4,8,no,"));
+    draft_clear(&draft);
+    forecast_free(&forecast);
+    results_free(&results);
+}
+
+static void
+one_number_of_nodes_is_nothing_to_forecast_from(void **state)
+{
+    (void)state;
+    results_run_t runs[NODES * REPEATS];
+    results_set_t set = made_set(runs, 1, 0.01);
+    set.n_runs = REPEATS;
+    const results_t results = {.root = nothing, .sets = &set, .n_sets = 1, .notes = nothing};
+    forecast_t *forecast = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(forecast_new(&results, (double[]){4}, 1, 0, &forecast, &error), PLOTS_EMPTY);
+    assert_non_null(strstr(error.text, "different numbers of nodes"));
+    set.n_runs = 2 * REPEATS; // 1 and 2 nodes: one size of overhead
+    assert_int_equal(forecast_new(&results, (double[]){4}, 1, 0, &forecast, &error), PLOTS_EMPTY);
+    assert_non_null(strstr(error.text, "overhead: 1 size"));
+    assert_null(forecast);
+}
+
+static void
+nodes_are_read_from_ranges(void **state)
+{
+    (void)state;
+    double *nodes = NULL;
+    assert_int_equal(forecast_parse_nodes("1:3,8,16:17", &nodes), 6);
+    near(nodes[2], 3, 0);
+    near(nodes[5], 17, 0);
+    free(nodes);
+    nodes = NULL;
+    static const char *const bad[] = {"", "0", "3:1", "1,x", "1:", "1:100000", "-1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(forecast_parse_nodes(bad[i], &nodes), 0);
+    assert_null(nodes);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bands_cover_the_truth_95_times_of_100),
+        cmocka_unit_test(without_noise_the_forecast_is_the_truth),
+        cmocka_unit_test(forecasts_are_within_ten_percent_and_their_bands_hold),
+        cmocka_unit_test(the_papers_numbers_are_forecast_without_bands),
+        cmocka_unit_test(one_number_of_nodes_is_nothing_to_forecast_from),
+        cmocka_unit_test(nodes_are_read_from_ranges),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
