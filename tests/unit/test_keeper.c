@@ -167,8 +167,13 @@ a_sweep_finds_what_a_dead_run_left(void **state)
     kill(supervisor, SIGKILL);
     waitpid(supervisor, NULL, 0);
     assert_int_equal(keeper_is_dead(started.run_id), true);
-    assert_true(keeper_sweep() >= 2);
-    assert_true(is_all_gone(&started));
+    // Another run on this machine may sweep at the same moment: what counts is that all is gone.
+    keeper_sweep();
+    long long until_ms = process_clock_ms() + CLEAN_LIMIT_MS;
+    while (!is_all_gone(&started)) {
+        assert_true(process_clock_ms() < until_ms);
+        poll(NULL, 0, 5);
+    }
     char command[PATH_BYTES * 2];
     snprintf(command, sizeof command, "rm -r '%s'", started.folder);
     assert_int_equal(system(command), 0);
