@@ -13,18 +13,6 @@ typedef struct {
 /* Channels whose filter gradients fit the registers, five rows each. */
 enum { BLOCK = LANES == 4 ? REGISTERS / 16 : 3 };
 
-INLINE row_t
-load_row(const float *p)
-{
-    return *(const row_at_t *)p;
-}
-
-INLINE void
-store_row(float *p, row_t row)
-{
-    *(row_at_t *)p = row;
-}
-
 /* Adds the list's patches to the gradients dw of BLOCK channels of one filter. The rows of dw are
  * five floats, a register has eight: rows are stored in ascending order, each over the last three
  * floats of the one before, and the last of the block alone is cut. The fifth row of a patch may be
@@ -37,22 +25,21 @@ add_patches(const float *x, size_t W, size_t plane, const winner_t *list, int n,
     row_t sums[5 * BLOCK];
     UNROLL
     for (int r = 0; r < 5 * block; r++) {
-        row_t row = load_row(dw + 5 * r);
-        sums[r] = r % 5 < 4 ? row : __builtin_shufflevector(row, row, 5, 6, 7, 0, 1, 2, 3, 4);
+        sums[r] = load_row(dw + 5 * r);
+        if (r % 5 == 4)
+            sums[r] = turn_up(sums[r]);
     }
     for (int e = 0; e < n; e++) {
         const float *patch = x + list[e].place;
-        row_t slope = list[e].slope - (row_t){0};
         UNROLL
-        for (int r = 0; r < 5 * block; r++)
-            sums[r] += slope * load_row(patch + (size_t)(r / 5) * plane + (size_t)(r % 5) * W -
-                                        (r % 5 < 4 ? 0 : 3));
+        for (int r = 0; r < 5 * block; r++) {
+            const float *row = patch + (size_t)(r / 5) * plane + (size_t)(r % 5) * W;
+            sums[r] = add_scaled(sums[r], list[e].slope, load_row(row - (r % 5 < 4 ? 0 : 3)));
+        }
     }
     UNROLL
     for (int r = 0; r < 5 * block; r++) {
-        row_t row = sums[r];
-        if (r % 5 == 4)
-            row = __builtin_shufflevector(row, row, 3, 4, 5, 6, 7, 0, 1, 2);
+        row_t row = r % 5 < 4 ? sums[r] : turn_down(sums[r]);
         if (r < 5 * block - 1)
             store_row(dw + 5 * r, row);
         else
@@ -114,21 +101,19 @@ INLINE void
 add_filters(const float *padded, const winner_t *list, int n, int windows, size_t W, size_t plane,
             float *dx)
 {
-    row_t sums[6 * WINDOWS];
-    UNROLL
-    for (int r = 0; r < 6 * windows; r++)
-        sums[r] = (row_t){0};
+    row_t sums[6 * WINDOWS] = {0};
     for (int e = 0; e < n; e++) {
         const float *filter = padded + list[e].place;
-        row_t slope = list[e].slope - (row_t){0};
         UNROLL
         for (int r = 0; r < 6 * windows; r++)
-            sums[r] += slope * load_row(filter + r / 6 * CONV5_PADDED + r % 6 * CONV5_PADDED_PITCH);
+            sums[r] =
+                add_scaled(sums[r], list[e].slope,
+                           load_row(filter + r / 6 * CONV5_PADDED + r % 6 * CONV5_PADDED_PITCH));
     }
     UNROLL
     for (int r = 0; r < 6 * windows; r++) {
         float *target = dx + (size_t)(r / 6) * plane + (size_t)(r % 6) * W;
-        store_row(target, load_row(target) + sums[r]);
+        store_row(target, add_scaled(load_row(target), 1, sums[r]));
     }
 }
 

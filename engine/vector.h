@@ -24,10 +24,6 @@ typedef int32_t ivec_t __attribute__((vector_size(4 * LANES)));
 /* The same in memory, wherever it starts. */
 typedef float vec_at_t __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ivec_at_t __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-/* Eight floats whatever LANES is: a row of a 5x5 filter and a little. */
-typedef float row_t __attribute__((vector_size(32)));
-typedef float row_at_t __attribute__((vector_size(32), aligned(4), may_alias));
-
 /* Loops over the parts of a register tile must be unrolled, or the tile is in memory. */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
@@ -66,16 +62,66 @@ maximum(vec_t a, vec_t b)
     return select(a > b, a, b);
 }
 
-INLINE float
-sum(vec_t v)
+/* Eight floats whatever LANES is: a row of a 5x5 filter and a little. */
+enum { ROW_LANES = LANES < 8 ? LANES : 8, ROW_PARTS = 8 / ROW_LANES };
+typedef float part_t __attribute__((vector_size(4 * ROW_LANES)));
+typedef float part_at_t __attribute__((vector_size(4 * ROW_LANES), aligned(4), may_alias));
+typedef struct {
+    part_t part[ROW_PARTS];
+} row_t;
+
+INLINE row_t
+load_row(const float *p)
 {
-    /* Halves are folded, the same way on every processor of as many lanes. */
-    float s[LANES];
-    store(s, v);
-    for (int n = LANES / 2; n > 0; n /= 2)
-        for (int i = 0; i < n; i++)
-            s[i] += s[i + n];
-    return s[0];
+    row_t row;
+    UNROLL
+    for (int i = 0; i < ROW_PARTS; i++)
+        row.part[i] = *(const part_at_t *)(p + i * ROW_LANES);
+    return row;
+}
+
+INLINE void
+store_row(float *p, row_t row)
+{
+    UNROLL
+    for (int i = 0; i < ROW_PARTS; i++)
+        *(part_at_t *)(p + i * ROW_LANES) = row.part[i];
+}
+
+INLINE row_t
+add_scaled(row_t sum, float scale, row_t row)
+{
+    UNROLL
+    for (int i = 0; i < ROW_PARTS; i++)
+        sum.part[i] += scale * row.part[i];
+    return sum;
+}
+
+/* The floats three places up, the last three to the front; and back. */
+INLINE row_t
+turn_up(row_t row)
+{
+    row_t turned;
+#if defined(__AVX2__)
+    turned.part[0] = __builtin_shufflevector(row.part[0], row.part[0], 5, 6, 7, 0, 1, 2, 3, 4);
+#else
+    turned.part[0] = __builtin_shufflevector(row.part[0], row.part[1], 5, 6, 7, 0);
+    turned.part[1] = __builtin_shufflevector(row.part[0], row.part[1], 1, 2, 3, 4);
+#endif
+    return turned;
+}
+
+INLINE row_t
+turn_down(row_t row)
+{
+    row_t turned;
+#if defined(__AVX2__)
+    turned.part[0] = __builtin_shufflevector(row.part[0], row.part[0], 3, 4, 5, 6, 7, 0, 1, 2);
+#else
+    turned.part[0] = __builtin_shufflevector(row.part[0], row.part[1], 3, 4, 5, 6);
+    turned.part[1] = __builtin_shufflevector(row.part[0], row.part[1], 7, 0, 1, 2);
+#endif
+    return turned;
 }
 
 /* The name of a kernel in this compilation: KERNEL(x) is x_avx2. */
