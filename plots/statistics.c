@@ -79,21 +79,74 @@ degrees_of(double variance_a, size_t n_a, double variance_b, size_t n_b)
             variance_b * variance_b / ((double)n_b - 1.0));
 }
 
-estimate_t
-statistics_ratio(estimate_t a, estimate_t b)
+log_ratio_t
+statistics_log_ratio(estimate_t a, estimate_t b)
 {
-    estimate_t ratio = statistics_exact(a.mean / b.mean, a.n < b.n ? a.n : b.n);
+    log_ratio_t ratio = {log(a.mean / b.mean), NAN, NAN};
     if (a.n < 2 || b.n < 2 || isnan(a.sd) || isnan(b.sd) || a.mean <= 0.0 || b.mean <= 0.0)
         return ratio;
     // The variance of log(mean) is, to first order, that of the mean over its square.
     const double variance_a = variance_of_mean(a) / (a.mean * a.mean);
     const double variance_b = variance_of_mean(b) / (b.mean * b.mean);
-    const double degrees = degrees_of(variance_a, a.n, variance_b, b.n);
-    const double error = sqrt(variance_a + variance_b);
-    ratio.sd = ratio.mean * error * sqrt((double)ratio.n);
-    ratio.low = ratio.mean * exp(-t_factor(degrees) * error);
-    ratio.high = ratio.mean * exp(t_factor(degrees) * error);
+    ratio.error = sqrt(variance_a + variance_b);
+    ratio.degrees = degrees_of(variance_a, a.n, variance_b, b.n);
     return ratio;
+}
+
+estimate_t
+statistics_ratio(estimate_t a, estimate_t b)
+{
+    estimate_t ratio = statistics_exact(a.mean / b.mean, a.n < b.n ? a.n : b.n);
+    const log_ratio_t logarithm = statistics_log_ratio(a, b);
+    if (isnan(logarithm.error))
+        return ratio;
+    const double margin = t_factor(logarithm.degrees) * logarithm.error;
+    ratio.sd = ratio.mean * logarithm.error * sqrt((double)ratio.n);
+    ratio.low = ratio.mean * exp(-margin);
+    ratio.high = ratio.mean * exp(margin);
+    return ratio;
+}
+
+double
+statistics_p_above(log_ratio_t ratio, double bound)
+{
+    const double above = ratio.value - log(bound);
+    if (isnan(ratio.error))
+        return NAN;
+    if (ratio.error <= 0.0)
+        return above > 0.0 ? 0.0 : 1.0;
+    return gsl_cdf_tdist_Q(above / ratio.error, ratio.degrees);
+}
+
+// The smallest p is held against all questions, the next against those that are left, and none may
+// fall below one before it.
+void
+statistics_holm(double *p, size_t n)
+{
+    size_t n_left = 0;
+    for (size_t i = 0; i < n; i++)
+        n_left += !isnan(p[i]);
+    double floor_p = 0.0;
+    while (n_left > 0) {
+        double smallest = INFINITY;
+        for (size_t i = 0; i < n; i++) {
+            if (p[i] >= 0.0 && p[i] < smallest)
+                smallest = p[i];
+        }
+        // Settled ones are kept below zero until all are: −1 − p.
+        const double raised = fmin(1.0, smallest * (double)n_left);
+        floor_p = fmax(floor_p, raised);
+        for (size_t i = 0; i < n; i++) {
+            if (p[i] == smallest) {
+                p[i] = -1.0 - floor_p;
+                n_left--;
+            }
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] < 0.0)
+            p[i] = -1.0 - p[i];
+    }
 }
 
 welch_t

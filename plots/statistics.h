@@ -29,6 +29,18 @@ double statistics_t_quantile(double p, double degrees);
 // Satterthwaite. The interval is not symmetric; sd is that of the ratio itself.
 estimate_t statistics_ratio(estimate_t a, estimate_t b);
 
+// The same on the scale it is made on: log(a/b), its standard error and degrees of freedom; the
+// latter two are NAN where either side has no spread.
+typedef struct {
+    double value, error, degrees;
+} log_ratio_t;
+log_ratio_t statistics_log_ratio(estimate_t a, estimate_t b);
+// The probability of a ratio at least that far above `bound` (a ratio too, 1 for none) if the true
+// one were at it; one-sided. NAN where there is no spread to tell by.
+double statistics_p_above(log_ratio_t ratio, double bound);
+// Holm's correction for having asked n questions: replaces each p (NAN are left alone).
+void statistics_holm(double *p, size_t n);
+
 typedef struct {
     double difference; // mean(a) − mean(b)
     double low, high;  // its 95 % interval

@@ -95,6 +95,39 @@ equal_values_without_spread_do_not_differ(void **state)
 }
 
 static void
+a_ratio_is_tested_against_a_bound(void **state)
+{
+    (void)state;
+    // As above: log 2 with error 0.035355 and 6 degrees of freedom. Against 2 it is a coin's toss;
+    // against 2·exp(−t(0.95, 6)·error), 5 %.
+    const estimate_t a = {4, 20, 1, 0, 0};
+    const estimate_t b = {4, 10, 0.5, 0, 0};
+    const log_ratio_t ratio = statistics_log_ratio(a, b);
+    near(ratio.degrees, 6, 1e-9);
+    near(statistics_p_above(ratio, 2), 0.5, 1e-12);
+    near(statistics_p_above(ratio, 2 * exp(-1.94318 * ratio.error)), 0.05, 1e-5);
+    assert_true(isnan(statistics_p_above(statistics_log_ratio(statistics_exact(1, 1), b), 1)));
+}
+
+static void
+holm_counts_the_questions(void **state)
+{
+    (void)state;
+    // Holm's own scheme: 0.01·4, 0.015·3, 0.03·2, 0.04·1, none below the one before.
+    double p[] = {0.04, 0.01, NAN, 0.03, 0.015};
+    statistics_holm(p, 5);
+    near(p[1], 0.04, 1e-12);
+    near(p[4], 0.045, 1e-12);
+    near(p[3], 0.06, 1e-12);
+    near(p[0], 0.06, 1e-12);
+    assert_true(isnan(p[2]));
+    double many[] = {0.5, 0.5};
+    statistics_holm(many, 2);
+    near(many[0], 1, 1e-12);
+    near(many[1], 1, 1e-12);
+}
+
+static void
 grubbs_flags_the_one_that_stands_apart(void **state)
 {
     (void)state;
@@ -118,6 +151,8 @@ main(void)
         cmocka_unit_test(a_ratio_of_means_has_the_interval_of_the_delta_method),
         cmocka_unit_test(welch_finds_the_textbook_difference),
         cmocka_unit_test(equal_values_without_spread_do_not_differ),
+        cmocka_unit_test(a_ratio_is_tested_against_a_bound),
+        cmocka_unit_test(holm_counts_the_questions),
         cmocka_unit_test(grubbs_flags_the_one_that_stands_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

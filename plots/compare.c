@@ -1,0 +1,327 @@
+#include "plots/compare.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/csv.h"
+#include "plots/memory.h"
+
+const char *
+compare_verdict_name(compare_verdict_t verdict)
+{
+    static const char *const names[] = {"same", "within", "better", "worse", "untested"};
+    return names[verdict];
+}
+
+typedef struct {
+    summary_t **summaries;
+    size_t n;
+} side_t;
+
+static side_t
+side_of(const results_t *results)
+{
+    side_t side = {plots_alloc(results->n_sets, sizeof(summary_t *)), results->n_sets};
+    for (size_t i = 0; i < side.n; i++)
+        side.summaries[i] = summary_new(&results->sets[i]);
+    return side;
+}
+
+static void
+side_clear(side_t *side)
+{
+    for (size_t i = 0; i < side->n; i++)
+        summary_free(&side->summaries[i]);
+    free(side->summaries);
+}
+
+static const summary_cell_t *
+partner_of(const side_t *side, const side_t *other, const summary_t *summary,
+           const summary_cell_t *cell)
+{
+    const bool is_single = side->n == 1 && other->n == 1;
+    for (size_t i = 0; i < other->n; i++) {
+        if (!is_single && strcmp(other->summaries[i]->set->name, summary->set->name) != 0)
+            continue;
+        for (size_t j = 0; j < other->summaries[i]->n_cells; j++) {
+            const summary_cell_t *candidate = &other->summaries[i]->cells[j];
+            if (candidate->n > 0 && strcmp(candidate->cell, cell->cell) == 0)
+                return candidate;
+        }
+    }
+    return NULL;
+}
+
+static compare_value_t
+value_of(const summary_cell_t *a, const summary_cell_t *b, quantity_t quantity)
+{
+    compare_value_t value = {.a = a->quantities[quantity], .b = b->quantities[quantity]};
+    value.ratio = statistics_ratio(value.b, value.a);
+    return value;
+}
+
+static void
+add_row(compare_t *comparison, const side_t *side, const summary_t *summary, size_t index,
+        const summary_cell_t *partner)
+{
+    const summary_cell_t *cell = &summary->cells[index];
+    comparison->rows =
+        plots_resize(comparison->rows, comparison->n_rows + 1, sizeof *comparison->rows);
+    char *label = summary_label(summary, index);
+    compare_row_t *row = &comparison->rows[comparison->n_rows++];
+    *row = (compare_row_t){.t_s = value_of(cell, partner, QUANTITY_T),
+                           .accuracy = value_of(cell, partner, QUANTITY_ACCURACY)};
+    row->label = side->n > 1 ? plots_format("%s %s", summary->set->name, label) : plots_copy(label);
+    free(label);
+}
+
+static void
+pair_cells(compare_t *comparison, const side_t *a, const side_t *b)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        for (size_t j = 0; j < a->summaries[i]->n_cells; j++) {
+            const summary_cell_t *cell = &a->summaries[i]->cells[j];
+            if (cell->n == 0)
+                continue;
+            const summary_cell_t *partner = partner_of(a, b, a->summaries[i], cell);
+            if (partner != NULL)
+                add_row(comparison, a, a->summaries[i], j, partner);
+            else
+                comparison->n_only_a++;
+        }
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        for (size_t j = 0; j < b->summaries[i]->n_cells; j++) {
+            const summary_cell_t *cell = &b->summaries[i]->cells[j];
+            comparison->n_only_b += cell->n > 0 && partner_of(b, a, b->summaries[i], cell) == NULL;
+        }
+    }
+}
+
+// The values that are judged, in one order: all times, then all accuracies.
+static compare_value_t *
+value_at(const compare_t *comparison, size_t index)
+{
+    const size_t n = comparison->n_rows;
+    return index < n ? &comparison->rows[index].t_s : &comparison->rows[index - n].accuracy;
+}
+
+// How much worse B is than A, as a ratio: times are worse above, accuracies below.
+static log_ratio_t
+worsening_of(const compare_t *comparison, size_t index)
+{
+    const compare_value_t *value = value_at(comparison, index);
+    return index < comparison->n_rows ? statistics_log_ratio(value->b, value->a)
+                                      : statistics_log_ratio(value->a, value->b);
+}
+
+static log_ratio_t
+turned(log_ratio_t ratio)
+{
+    ratio.value = -ratio.value;
+    return ratio;
+}
+
+static void
+judge(compare_t *comparison)
+{
+    const size_t n = 2 * comparison->n_rows;
+    const double bound = 1.0 + comparison->tolerance;
+    double *worse = plots_alloc(n, sizeof *worse);
+    double *better = plots_alloc(n, sizeof *better);
+    double *differs = plots_alloc(n, sizeof *differs);
+    for (size_t i = 0; i < n; i++) {
+        const log_ratio_t ratio = worsening_of(comparison, i);
+        worse[i] = statistics_p_above(ratio, bound);
+        better[i] = statistics_p_above(turned(ratio), bound);
+        const double above = statistics_p_above(ratio, 1.0);
+        differs[i] = fmin(1.0, 2.0 * fmin(above, statistics_p_above(turned(ratio), 1.0)));
+        differs[i] = isnan(above) ? NAN : differs[i];
+    }
+    statistics_holm(worse, n);
+    statistics_holm(better, n);
+    statistics_holm(differs, n);
+    for (size_t i = 0; i < n; i++) {
+        compare_value_t *value = value_at(comparison, i);
+        value->p = differs[i];
+        value->verdict = isnan(differs[i])   ? COMPARE_UNTESTED
+                         : worse[i] < 0.05   ? COMPARE_WORSE
+                         : better[i] < 0.05  ? COMPARE_BETTER
+                         : differs[i] < 0.05 ? COMPARE_WITHIN
+                                             : COMPARE_SAME;
+        comparison->n_worse += value->verdict == COMPARE_WORSE;
+        comparison->n_better += value->verdict == COMPARE_BETTER;
+    }
+    free(worse);
+    free(better);
+    free(differs);
+}
+
+int
+compare_new(const results_t *a, const results_t *b, double tolerance, compare_t **comparison,
+            plots_error_t *error)
+{
+    side_t left = side_of(a);
+    side_t right = side_of(b);
+    compare_t *made = plots_alloc(1, sizeof *made);
+    made->a_name = plots_copy(a->root);
+    made->b_name = plots_copy(b->root);
+    made->tolerance = tolerance;
+    pair_cells(made, &left, &right);
+    side_clear(&left);
+    side_clear(&right);
+    if (made->n_rows == 0) {
+        compare_free(&made);
+        return plots_fail(error, PLOTS_EMPTY,
+                          "nothing to compare: no cell is finished in both '%s' and '%s'", a->root,
+                          b->root);
+    }
+    judge(made);
+    *comparison = made;
+    return PLOTS_OK;
+}
+
+void
+compare_free(compare_t **comparison)
+{
+    if (*comparison == NULL)
+        return;
+    for (size_t i = 0; i < (*comparison)->n_rows; i++)
+        free((*comparison)->rows[i].label);
+    free((*comparison)->rows);
+    free((*comparison)->a_name);
+    free((*comparison)->b_name);
+    free(*comparison);
+    *comparison = NULL;
+}
+
+static void
+set_estimate(grid_t *grid, size_t column, estimate_t estimate, int decimals)
+{
+    if (!isfinite(estimate.mean))
+        return;
+    const double margin = statistics_margin(estimate);
+    grid_set(grid, column, plots_format("%.*f", decimals, estimate.mean),
+             isfinite(margin) ? plots_format("± %.*f", decimals, margin) : NULL);
+}
+
+static void
+set_comparison(grid_t *grid, size_t column, const compare_value_t *value)
+{
+    const estimate_t *ratio = &value->ratio;
+    if (!isfinite(ratio->mean))
+        return;
+    grid_set(grid, column, plots_format("%.3f", ratio->mean),
+             isfinite(ratio->low) ? plots_format("[%.3f, %.3f]", ratio->low, ratio->high) : NULL);
+    grid_set(grid, column + 1, plots_copy(compare_verdict_name(value->verdict)), NULL);
+}
+
+static int
+decimals_of(double value)
+{
+    return value >= 100.0 ? 1 : value >= 10.0 ? 2 : 3;
+}
+
+grid_t *
+compare_grid(const compare_t *comparison)
+{
+    char *title = plots_format("A: %s, B: %s", comparison->a_name, comparison->b_name);
+    grid_t *grid = grid_new(title, 7);
+    free(title);
+    static const char *const headers[] = {"cell",    "T of A, s", "T of B, s", "T: B/A",
+                                          "verdict", "Acc: B/A",  "verdict"};
+    for (size_t i = 0; i < 7; i++)
+        grid_header(grid, i, headers[i], i == 0 || i == 4 || i == 6);
+    for (size_t i = 0; i < comparison->n_rows; i++) {
+        const compare_row_t *row = &comparison->rows[i];
+        grid_row(grid, false);
+        grid_set(grid, 0, plots_copy(row->label), NULL);
+        set_estimate(grid, 1, row->t_s.a, decimals_of(row->t_s.a.mean));
+        set_estimate(grid, 2, row->t_s.b, decimals_of(row->t_s.b.mean));
+        set_comparison(grid, 3, &row->t_s);
+        set_comparison(grid, 5, &row->accuracy);
+    }
+    draft_t *notes = &grid->notes;
+    draft_add(notes,
+              "Ratios with 95 %% intervals; verdicts at 5 %% over all cells together (Welch, "
+              "Holm), beyond a tolerance of %.3g %%.\n",
+              100.0 * comparison->tolerance);
+    draft_add(notes, "%zu worse, %zu better.\n", comparison->n_worse, comparison->n_better);
+    if (comparison->n_only_a + comparison->n_only_b > 0)
+        draft_add(notes, "Without a partner: %zu cells of A, %zu of B.\n", comparison->n_only_a,
+                  comparison->n_only_b);
+    return grid;
+}
+
+static void
+add_csv_value(draft_t *draft, const compare_value_t *value)
+{
+    const double numbers[] = {value->a.mean,    value->b.mean,     value->ratio.mean,
+                              value->ratio.low, value->ratio.high, value->p};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        draft_add(draft, ",");
+        csv_add_number(draft, numbers[i]);
+    }
+    draft_add(draft, ",%s\n", compare_verdict_name(value->verdict));
+}
+
+static void
+add_csv(const compare_t *comparison, draft_t *draft)
+{
+    draft_add(draft, "cell,quantity,a,b,ratio,ratio_low,ratio_high,p,verdict\n");
+    for (size_t i = 0; i < 2 * comparison->n_rows; i++) {
+        const bool is_time = i < comparison->n_rows;
+        csv_add_text(draft, comparison->rows[i % comparison->n_rows].label);
+        draft_add(draft, ",%s", quantity_name(is_time ? QUANTITY_T : QUANTITY_ACCURACY));
+        add_csv_value(draft, value_at(comparison, i));
+    }
+}
+
+static void
+put_number(json_t *object, const char *key, double number)
+{
+    json_object_set_new(object, key, isfinite(number) ? json_real(number) : json_null());
+}
+
+static void
+add_json(const compare_t *comparison, draft_t *draft)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < 2 * comparison->n_rows; i++) {
+        const compare_value_t *value = value_at(comparison, i);
+        const bool is_time = i < comparison->n_rows;
+        json_t *object = json_object();
+        json_object_set_new(object, "cell",
+                            json_string(comparison->rows[i % comparison->n_rows].label));
+        json_object_set_new(object, "quantity",
+                            json_string(quantity_name(is_time ? QUANTITY_T : QUANTITY_ACCURACY)));
+        put_number(object, "a", value->a.mean);
+        put_number(object, "b", value->b.mean);
+        put_number(object, "ratio", value->ratio.mean);
+        put_number(object, "ratio_low", value->ratio.low);
+        put_number(object, "ratio_high", value->ratio.high);
+        put_number(object, "p", value->p);
+        json_object_set_new(object, "verdict", json_string(compare_verdict_name(value->verdict)));
+        json_array_append_new(array, object);
+    }
+    char *text = json_dumps(array, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    draft_add(draft, "%s\n", text);
+    free(text);
+    json_decref(array);
+}
+
+void
+compare_draft(const compare_t *comparison, table_format_t format, draft_t *draft)
+{
+    if (format == TABLE_CSV) {
+        add_csv(comparison, draft);
+    } else if (format == TABLE_JSON) {
+        add_json(comparison, draft);
+    } else {
+        grid_t *grid = compare_grid(comparison);
+        grid_render(grid, format, draft);
+        grid_free(&grid);
+    }
+}

@@ -1,0 +1,180 @@
+// compare: what counts as a regression, and what does not.
+#include <gsl/gsl_randist.h>
+#include <gsl/gsl_rng.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plots/compare.h"
+
+enum { CELLS = 4, REPEATS = 3 };
+static char empty[] = "";
+static char done[] = "done";
+static char sweep[] = "sweep";
+static char ids[CELLS][8] = {"n1-c2", "n2-c4", "n3-c6", "n4-c8"};
+
+typedef struct {
+    results_run_t runs[CELLS * REPEATS];
+    results_set_t set;
+    results_t results;
+} made_t;
+
+// Times of 100/n seconds that are `factor` as long, with noise drawn from `random`.
+static void
+make(made_t *made, gsl_rng *random, double factor, double accuracy, size_t n_repeats)
+{
+    size_t n = 0;
+    for (int cell = 0; cell < CELLS; cell++) {
+        for (size_t repeat = 0; repeat < n_repeats; repeat++) {
+            const double t = 100.0 / (cell + 1) * factor * (1.0 + 0.01 * gsl_ran_ugaussian(random));
+            made->runs[n++] =
+                (results_run_t){.cell = ids[cell],
+                                .nodes = cell + 1,
+                                .cores = 2 * (cell + 1),
+                                .repeat = (int)repeat + 1,
+                                .mean_of = 1,
+                                .attempt = empty,
+                                .status = done,
+                                .data = empty,
+                                .enforced = empty,
+                                .is_done = true,
+                                .t_s = t,
+                                .work_s = t,
+                                .overhead_s = 0,
+                                .accuracy = accuracy + 0.005 * gsl_ran_ugaussian(random)};
+        }
+    }
+    made->set = (results_set_t){.folder = empty,
+                                .name = sweep,
+                                .title = sweep,
+                                .data = empty,
+                                .launcher = empty,
+                                .runs = made->runs,
+                                .n_runs = n};
+    made->results = (results_t){.root = sweep, .sets = &made->set, .n_sets = 1, .notes = empty};
+}
+
+static compare_t *
+compared(unsigned long seed, double factor, double accuracy, double tolerance, size_t n_repeats)
+{
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(random, seed);
+    made_t a;
+    made_t b;
+    make(&a, random, 1.0, 0.55, REPEATS);
+    make(&b, random, factor, accuracy, n_repeats);
+    gsl_rng_free(random);
+    compare_t *comparison = NULL;
+    plots_error_t error = {""};
+    if (compare_new(&a.results, &b.results, tolerance, &comparison, &error) != PLOTS_OK)
+        fail_msg("%s", error.text);
+    return comparison;
+}
+
+static void
+a_slower_cell_beyond_the_tolerance_is_a_regression(void **state)
+{
+    (void)state;
+    compare_t *comparison = compared(1, 1.25, 0.55, 0.05, REPEATS);
+    assert_int_equal(comparison->n_rows, CELLS);
+    assert_int_equal(comparison->n_worse, CELLS);
+    assert_int_equal(comparison->rows[0].t_s.verdict, COMPARE_WORSE);
+    assert_true(comparison->rows[0].t_s.ratio.low > 1.1);
+    compare_free(&comparison);
+    comparison = compared(1, 1.25, 0.55, 0.50, REPEATS);
+    assert_int_equal(comparison->n_worse, 0);
+    assert_int_equal(comparison->rows[0].t_s.verdict, COMPARE_WITHIN);
+    compare_free(&comparison);
+}
+
+static void
+faster_is_better_and_less_accurate_is_worse(void **state)
+{
+    (void)state;
+    compare_t *comparison = compared(2, 0.7, 0.40, 0.05, REPEATS);
+    assert_int_equal(comparison->n_better, CELLS);
+    assert_int_equal(comparison->n_worse, CELLS);
+    assert_int_equal(comparison->rows[1].t_s.verdict, COMPARE_BETTER);
+    assert_int_equal(comparison->rows[1].accuracy.verdict, COMPARE_WORSE);
+    compare_free(&comparison);
+}
+
+static void
+equal_results_raise_no_more_false_alarms_for_more_cells(void **state)
+{
+    (void)state;
+    // Without any tolerance, two one-sided tests at 5 % each: of 200 comparisons of equal things,
+    // hardly more than 10 may call one worse.
+    int n_alarms = 0;
+    for (unsigned long seed = 1; seed <= 200; seed++) {
+        compare_t *comparison = compared(seed, 1.0, 0.55, 0.0, REPEATS);
+        n_alarms += comparison->n_worse > 0;
+        compare_free(&comparison);
+    }
+    assert_true(n_alarms <= 17);
+}
+
+static void
+too_few_repeats_are_shown_and_not_judged(void **state)
+{
+    (void)state;
+    compare_t *comparison = compared(3, 2.0, 0.55, 0.05, 1);
+    assert_int_equal(comparison->n_worse, 0);
+    assert_int_equal(comparison->rows[0].t_s.verdict, COMPARE_UNTESTED);
+    assert_true(comparison->rows[0].t_s.ratio.mean > 1.9);
+    assert_true(isnan(comparison->rows[0].t_s.p));
+    compare_free(&comparison);
+}
+
+static void
+cells_without_a_partner_are_counted(void **state)
+{
+    (void)state;
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    made_t a;
+    made_t b;
+    make(&a, random, 1.0, 0.5, REPEATS);
+    make(&b, random, 1.0, 0.5, REPEATS);
+    gsl_rng_free(random);
+    a.set.n_runs = 2 * REPEATS;
+    compare_t *comparison = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(compare_new(&a.results, &b.results, 0.05, &comparison, &error), PLOTS_OK);
+    assert_int_equal(comparison->n_rows, 2);
+    assert_int_equal(comparison->n_only_b, 2);
+    draft_t draft = {0};
+    compare_draft(comparison, TABLE_TEXT, &draft);
+    assert_non_null(strstr(draft.text, "Without a partner: 0 cells of A, 2 of B."));
+    draft_clear(&draft);
+    compare_draft(comparison, TABLE_CSV, &draft);
+    assert_non_null(strstr(draft.text, "\n1:2,t_s,"));
+    draft_clear(&draft);
+    compare_draft(comparison, TABLE_JSON, &draft);
+    assert_non_null(strstr(draft.text, "\"verdict\""));
+    draft_clear(&draft);
+    compare_free(&comparison);
+    a.set.n_runs = REPEATS;
+    b.set.runs = b.runs + REPEATS;
+    b.set.n_runs = REPEATS;
+    assert_int_equal(compare_new(&a.results, &b.results, 0.05, &comparison, &error), PLOTS_EMPTY);
+    assert_null(comparison);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_slower_cell_beyond_the_tolerance_is_a_regression),
+        cmocka_unit_test(faster_is_better_and_less_accurate_is_worse),
+        cmocka_unit_test(equal_results_raise_no_more_false_alarms_for_more_cells),
+        cmocka_unit_test(too_few_repeats_are_shown_and_not_judged),
+        cmocka_unit_test(cells_without_a_partner_are_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
