@@ -7,7 +7,8 @@
 #include "runner/version.h"
 
 const command_t *const commands[] = {
-    &command_run,  &command_check, &command_plot, &command_table, &command_train, &command_serve,
+    &command_run,     &command_check, &command_plot,  &command_table, &command_compare,
+    &command_predict, &command_train, &command_serve,
     &command_work, &command_test,  &command_data, &command_help,  NULL,
 };
 
