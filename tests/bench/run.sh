@@ -1,0 +1,31 @@
+#!/bin/bash
+# run.sh BUILD: every benchmark, one after the other, on a machine that should have nothing else to do. `make bench` calls
+# it from the project's root. Tables go to the terminal, numbers to results/bench/*.csv.
+#   BENCH="engine rounds"  which ones (all)
+set -euo pipefail
+build=$1
+out=results/bench
+mkdir -p "$out"
+. tests/support/data.sh
+dmlx_find_data
+
+# Debian's own python: another one in PATH may lack its torch.
+for name in ${BENCH:-engine rounds}; do
+    echo "== $name"
+    case $name in
+    engine)
+        if [ -z "${DMLX_DATA:-}" ]; then
+            echo "skipped: the engine's speed depends on real pictures, and CIFAR-10 is not on this machine; 'dmlx data fetch' gets it"
+            continue
+        fi
+        /usr/bin/python3 tests/bench/engine.py --build "$build" --data "$DMLX_DATA" --csv "$out/engine.csv" ${ENGINE_BENCH:-}
+        ;;
+    rounds)
+        "$build/transport/bench_rounds" --csv "$out/rounds.csv" ${ROUNDS_BENCH:-}
+        ;;
+    *)
+        echo "run.sh: no benchmark '$name'" >&2
+        exit 2
+        ;;
+    esac
+done
