@@ -15,6 +15,9 @@ enum { TICK_MS = 200 };
 // A cell whose granted cores differ from what was asked by more than this is flagged in its row.
 static const double grant_tolerance = 0.05;
 
+// In less time than this the quota's periods are too few to tell what was granted.
+static const double grant_least_s = 1;
+
 typedef struct attempt {
     const attempt_setting_t *setting;
     const plan_cell_t *cell;
@@ -206,7 +209,7 @@ static void
 judge_grant(attempt_t *attempt)
 {
     double asked = attempt->cell->cores_asked, granted = attempt->result.cores_granted;
-    if (!attempt->cluster->enforce || !isfinite(granted))
+    if (!attempt->cluster->enforce || !isfinite(granted) || attempt->result.work_s < grant_least_s)
         return;
     if (fabs(granted / asked - 1) <= grant_tolerance)
         return;
