@@ -198,16 +198,6 @@ compare_free(compare_t **comparison)
 }
 
 static void
-set_estimate(grid_t *grid, size_t column, estimate_t estimate, int decimals)
-{
-    if (!isfinite(estimate.mean))
-        return;
-    const double margin = statistics_margin(estimate);
-    grid_set(grid, column, plots_format("%.*f", decimals, estimate.mean),
-             isfinite(margin) ? plots_format("± %.*f", decimals, margin) : NULL);
-}
-
-static void
 set_comparison(grid_t *grid, size_t column, const compare_value_t *value)
 {
     const estimate_t *ratio = &value->ratio;
@@ -218,10 +208,11 @@ set_comparison(grid_t *grid, size_t column, const compare_value_t *value)
     grid_set(grid, column + 1, plots_copy(compare_verdict_name(value->verdict)), NULL);
 }
 
-static int
-decimals_of(double value)
+static void
+set_mean(grid_t *grid, size_t column, double mean)
 {
-    return value >= 100.0 ? 1 : value >= 10.0 ? 2 : 3;
+    const int decimals = mean >= 100.0 ? 1 : mean >= 10.0 ? 2 : 3;
+    grid_set(grid, column, plots_format("%.*f", decimals, mean), NULL);
 }
 
 grid_t *
@@ -238,8 +229,8 @@ compare_grid(const compare_t *comparison)
         const compare_row_t *row = &comparison->rows[i];
         grid_row(grid, false);
         grid_set(grid, 0, plots_copy(row->label), NULL);
-        set_estimate(grid, 1, row->t_s.a, decimals_of(row->t_s.a.mean));
-        set_estimate(grid, 2, row->t_s.b, decimals_of(row->t_s.b.mean));
+        set_mean(grid, 1, row->t_s.a.mean);
+        set_mean(grid, 2, row->t_s.b.mean);
         set_comparison(grid, 3, &row->t_s);
         set_comparison(grid, 5, &row->accuracy);
     }

@@ -7,5 +7,7 @@
 
 extern const unsigned char EMBEDDED_COMMON_GP[];
 extern const size_t EMBEDDED_COMMON_GP_BYTES;
+extern const unsigned char EMBEDDED_REPORT_CSS[];
+extern const size_t EMBEDDED_REPORT_CSS_BYTES;
 
 #endif

@@ -1,5 +1,5 @@
-// What a role writes, the run command reads back.
-#include <math.h>
+// report: one page that stands alone, says what the results say, and lets nothing in them become
+// markup.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,221 +7,181 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 
-#include "runner/base64.h"
-#include "runner/record.h"
-#include "runner/report.h"
+#include "plots/memory.h"
+#include "plots/plots.h"
+#include "plots/report.h"
 
-// Calls one report function on a memory stream and gives the lines it wrote.
-static char *text;
-static size_t n_text;
-
-static reporter_t
-open_reporter(void)
-{
-    return (reporter_t){.out = open_memstream(&text, &n_text)};
-}
+static char folder[64];
 
 static void
-close_reporter(reporter_t *reporter)
+put(const char *name, const char *text)
 {
-    fclose(reporter->out);
+    char *path = plots_format("%s/%s", folder, name);
+    draft_t draft = {0};
+    draft_add(&draft, "%s", text);
+    plots_error_t error = {""};
+    if (draft_write(&draft, path, &error) != PLOTS_OK)
+        fail_msg("%s", error.text);
+    draft_clear(&draft);
+    free(path);
 }
 
-static report_t
-parse_only_line(void)
-{
-    report_t report;
-    assert_int_equal(text[n_text - 1], '\n');
-    assert_ptr_equal(memchr(text, '\n', n_text), text + n_text - 1);
-    assert_int_equal(report_parse(text, n_text - 1, &report), 0);
-    free(text);
-    return report;
-}
-
-static void
-a_round_comes_back_as_it_was_told(void **state)
+static int
+make_results(void **state)
 {
     (void)state;
-    worker_row_t rows[2] = {
-        {.rank = 0,
-         .compute_s = 0.25,
-         .wait_s = 0.5,
-         .send_s = 0.125,
-         .samples = 1000,
-         .loss = 2.25,
-         .sent_bytes = 248100,
-         .cpu_s = 0.2,
-         .rss_bytes = 5 << 20,
-         .throttled_s = NAN,
-         .cores_limit = 0.3,
-         .temperature_c = NAN,
-         .clock_mhz = 1500},
-        {.rank = 1, .compute_s = 0.5, .samples = 999, .loss = 2, .sent_bytes = -1},
-    };
-    round_report_t round = {.round = 3,
-                            .rounds = 20,
-                            .round_s = 0.75,
-                            .aggregate_s = 0.001,
-                            .elapsed_s = 2.5,
-                            .n_workers = 2,
-                            .workers = rows};
-    reporter_t reporter = open_reporter();
-    report_round(&reporter, &round);
-    close_reporter(&reporter);
+    strcpy(folder, "/tmp/test_report_XXXXXX");
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    put("runs.csv", "cell,nodes,cores,repeat,attempt,status,data,t_s,work_s,accuracy,cores_asked,"
+                    "cores_granted,enforced\n"
+                    "n1-c2,1,2,1,a,done,cifar10,10,10,0.5,0.6,0.59,yes\n"
+                    "n2-c4,2,4,1,b,done,cifar10,6,5,0.5,1.2,1.21,yes\n"
+                    "n3-c6,3,6,1,c,done,cifar10,5,3.5,0.5,1.8,1.79,yes\n");
+    put("rounds.csv", "cell,repeat,attempt,round,rank,compute_s,wait_s,send_s,aggregate_s,round_s\n"
+                      "n2-c4,1,b,0,0,2.5,0.4,0.1,0.01,3.01\nn2-c4,1,b,0,1,2.8,0.1,0.1,0.01,3.01\n"
+                      "n2-c4,1,b,1,0,2.6,0.2,0.1,0.01,2.91\nn2-c4,1,b,1,1,2.6,0.2,0.1,0.01,2.91\n");
+    put("manifest.json", "{\"name\": \"s\", \"title\": \"1 < 2 & <script>alert(1)</script>\", "
+                         "\"hosts\": [{\"name\": \"pi<1>\", \"cores\": 4}]}");
+    put("experiment.cfg", "// a < b\nname = \"s\";\n");
+    return 0;
+}
 
-    report_t report = parse_only_line();
-    assert_int_equal(report.kind, REPORT_ROUND);
-    assert_int_equal(report.round.round, 3);
-    assert_int_equal(report.round.rounds, 20);
-    assert_true(report.round.round_s == 0.75);
-    assert_int_equal(report.round.n_workers, 2);
-    const worker_row_t *row = &report.round.workers[0];
-    assert_true(row->compute_s == 0.25 && row->wait_s == 0.5 && row->send_s == 0.125);
-    assert_int_equal(row->samples, 1000);
-    assert_int_equal(row->sent_bytes, 248100);
-    assert_true(row->cores_limit == 0.3);
-    assert_true(isnan(row->throttled_s) && isnan(row->temperature_c));
-    assert_int_equal(report.round.workers[1].sent_bytes, -1);
-    report_free(&report);
+static int
+remove_results(void **state)
+{
+    (void)state;
+    char *command = plots_format("rm -r %s", folder);
+    const int result = system(command);
+    free(command);
+    return result;
+}
+
+static char *
+report_of(unsigned formats)
+{
+    const char *path = folder;
+    results_t *results = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(results_load(&path, 1, &results, &error), PLOTS_OK);
+    const plots_options_t options = {NULL, formats, NULL};
+    if (plots_write(results, &options, NULL, &error) != PLOTS_OK ||
+        report_write(results, folder, &error) != PLOTS_OK)
+        fail_msg("%s", error.text);
+    results_free(&results);
+    char *file = plots_format("%s/report.html", folder);
+    draft_t page = {0};
+    assert_int_equal(draft_read(&page, file, &error), PLOTS_OK);
+    free(file);
+    return page.text;
 }
 
 static void
-an_unknown_number_is_left_out_and_read_as_unknown(void **state)
+holds(const char *text, const char *words)
 {
-    (void)state;
-    result_report_t result = result_unknown();
-    result.t_s = 12.5;
-    result.samples = 100000;
-    snprintf(result.data, sizeof result.data, "cifar10");
-    reporter_t reporter = open_reporter();
-    report_result(&reporter, &result);
-    close_reporter(&reporter);
-
-    assert_null(strstr(text, "accuracy"));
-    report_t report = parse_only_line();
-    assert_int_equal(report.kind, REPORT_RESULT);
-    assert_true(report.result.t_s == 12.5);
-    assert_true(isnan(report.result.accuracy));
-    assert_int_equal(report.result.samples, 100000);
-    assert_int_equal(report.result.sent_bytes, -1);
-    assert_string_equal(report.result.data, "cifar10");
-    report_free(&report);
+    if (strstr(text, words) == NULL)
+        fail_msg("no '%s'", words);
 }
 
 static void
-a_model_of_many_lines_has_the_same_bytes(void **state)
+the_page_says_what_the_results_say(void **state)
 {
     (void)state;
-    enum { N = 20000 };
-    unsigned char *model = malloc(N), *back = malloc(N);
-    for (int i = 0; i < N; i++)
-        model[i] = (unsigned char)(i * 7 + i / 256);
-    reporter_t reporter = open_reporter();
-    report_model(&reporter, model, N);
-    close_reporter(&reporter);
+    char *page = report_of(0);
+    holds(page, "<th scope=\"row\">2:4</th>");
+    holds(page, "<caption>s: 1 &lt; 2");
+    holds(page, "<td>0.83</td>");                             // W% of 2:4
+    holds(page, "round 0, worker 1: compute 2.8 s");          // read-out of the timeline
+    holds(page, "compute 89.0 %");                            // 10.5 of 11.8
+    holds(page, "n3-c6, repeat 1</th><td>1.80</td><td>1.79"); // asked and granted
+    holds(page, "// a &lt; b");
+    holds(page, "<th scope=\"row\">hosts.1.name</th><td>pi&lt;1&gt;</td>");
+    holds(page, "Forecast from s, 2 cores a node");
+    holds(page, "There are no pictures");
+    free(page);
+}
 
-    size_t n_back = 0;
-    int part = 0, parts = 0;
-    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
-        report_t report;
-        assert_int_equal(report_parse(line, (size_t)(end - line), &report), 0);
-        assert_int_equal(report.part, ++part);
-        parts = report.parts;
-        assert_true(n_back + report.n_bytes <= N);
-        memcpy(back + n_back, report.bytes, report.n_bytes);
-        n_back += report.n_bytes;
-        report_free(&report);
+static void
+nothing_in_the_results_becomes_markup_and_nothing_is_fetched(void **state)
+{
+    (void)state;
+    char *page = report_of(access("/usr/bin/gnuplot", X_OK) == 0 ? FIGURE_SVG : 0);
+    assert_null(strstr(page, "<script"));
+    assert_null(strstr(page, "src=\"http"));
+    assert_null(strstr(page, "<link"));
+    holds(page, "default-src 'none'");
+    holds(page, "lang=\"en\"");
+    holds(page, "prefers-color-scheme: dark");
+    holds(page, "@media print");
+    free(page);
+}
+
+static size_t
+count(const char *text, const char *words)
+{
+    size_t n = 0;
+    for (const char *found = text; (found = strstr(found, words)) != NULL; found++)
+        n++;
+    return n;
+}
+
+static void
+figures_are_in_the_page_with_ids_of_their_own(void **state)
+{
+    (void)state;
+    if (access("/usr/bin/gnuplot", X_OK) != 0) {
+        print_message("no gnuplot: pictures in the report are not tested\n");
+        skip();
     }
-    assert_int_equal(part, parts);
-    assert_true(parts > 1);
-    assert_int_equal(n_back, N);
-    assert_memory_equal(model, back, N);
-    free(text);
-    free(model);
-    free(back);
+    char *page = report_of(FIGURE_SVG);
+    assert_true(count(page, "<svg role=\"img\"") >= 4);
+    assert_int_equal(count(page, "<?xml"), 0);
+    assert_int_equal(count(page, "id=\"gnuplot_plot_1\""), 0);
+    assert_int_equal(count(page, "id=\"f0_gnuplot_plot_1\""), 1);
+    free(page);
 }
 
 static void
-what_is_no_record_is_refused(void **state)
+a_browser_reads_the_tables(void **state)
 {
     (void)state;
-    static const char *const lines[] = {
-        "",
-        "hello",
-        "{}",
-        "[1]",
-        "{\"record\": 7}",
-        "{\"record\": \"unheard of\"}",
-        "{\"record\": \"round\"}",
-        "{\"record\": \"round\", \"workers\": 3}",
-        "{\"record\": \"result\"}",
-        "{\"record\": \"listening\"}",
-        "{\"record\": \"model\", \"part\": 2, \"parts\": 1, \"base64\": \"AAAA\"}",
-        "{\"record\": \"model\", \"part\": 1, \"parts\": 1, \"base64\": \"A*AA\"}",
-        "{\"record\": \"event\", \"text\": \"a\", \"text\": \"b\"}",
-    };
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        report_t report;
-        assert_int_equal(report_parse(lines[i], strlen(lines[i]), &report), -1);
+    if (access("/usr/bin/chromium", X_OK) != 0) {
+        print_message("no chromium: the report is not loaded in a browser\n");
+        skip();
     }
-}
-
-static void
-a_worker_row_travels_as_text(void **state)
-{
-    (void)state;
-    worker_row_t row = {.rank = 2, .compute_s = 1.5, .samples = 8, .loss = 0.5, .sent_bytes = -1};
-    char *line = worker_row_text(&row);
-    worker_row_t back = {0};
-    assert_int_equal(worker_row_parse(line, &back), 0);
-    assert_int_equal(back.rank, 2);
-    assert_true(back.compute_s == 1.5 && back.loss == 0.5);
-    assert_int_equal(worker_row_parse("{\"rank\": 1}", &back), -1);
-    assert_int_equal(worker_row_parse("garbage", &back), -1);
-    assert_int_equal(back.rank, 2);
-    free(line);
-}
-
-static void
-base64_agrees_with_rfc_4648(void **state)
-{
-    (void)state;
-    static const char *const pairs[][2] = {{"", ""},
-                                           {"f", "Zg=="},
-                                           {"fo", "Zm8="},
-                                           {"foo", "Zm9v"},
-                                           {"foob", "Zm9vYg=="},
-                                           {"fooba", "Zm9vYmE="},
-                                           {"foobar", "Zm9vYmFy"}};
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        const char *plain = pairs[i][0];
-        char *encoded = base64_encode((const unsigned char *)plain, strlen(plain));
-        assert_string_equal(encoded, pairs[i][1]);
-        size_t n = 99;
-        unsigned char *decoded = base64_decode(encoded, &n);
-        assert_int_equal(n, strlen(plain));
-        assert_memory_equal(decoded, plain, n);
-        free(decoded);
-        free(encoded);
-    }
-    size_t n = 99;
-    assert_null(base64_decode("Zg=", &n));
-    assert_null(base64_decode("Z===", &n));
-    assert_int_equal(n, 99);
+    free(report_of(0));
+    char *command = plots_format("timeout 60 chromium --headless --no-sandbox --disable-gpu "
+                                 "--user-data-dir=%s/browser --dump-dom file://%s/report.html "
+                                 "2>/dev/null >%s/dom.html",
+                                 folder, folder, folder);
+    assert_int_equal(system(command), 0);
+    free(command);
+    char *path = plots_format("%s/dom.html", folder);
+    draft_t dom = {0};
+    assert_int_equal(draft_read(&dom, path, NULL), PLOTS_OK);
+    free(path);
+    holds(dom.text, "<h1>1 &lt; 2 &amp; &lt;script&gt;");
+    holds(dom.text, "<th scope=\"row\">2:4</th><td>1</td><td>6.000</td>");
+    assert_true(count(dom.text, "<table") >= 4);
+    draft_clear(&dom);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_round_comes_back_as_it_was_told),
-        cmocka_unit_test(an_unknown_number_is_left_out_and_read_as_unknown),
-        cmocka_unit_test(a_model_of_many_lines_has_the_same_bytes),
-        cmocka_unit_test(what_is_no_record_is_refused),
-        cmocka_unit_test(a_worker_row_travels_as_text),
-        cmocka_unit_test(base64_agrees_with_rfc_4648),
+        cmocka_unit_test_setup_teardown(the_page_says_what_the_results_say, make_results,
+                                        remove_results),
+        cmocka_unit_test_setup_teardown(
+            nothing_in_the_results_becomes_markup_and_nothing_is_fetched, make_results,
+            remove_results),
+        cmocka_unit_test_setup_teardown(figures_are_in_the_page_with_ids_of_their_own, make_results,
+                                        remove_results),
+        cmocka_unit_test_setup_teardown(a_browser_reads_the_tables, make_results, remove_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
