@@ -41,6 +41,8 @@
 #ifndef ENGINE_CONV5_H
 #define ENGINE_CONV5_H
 
+#include "engine/shape.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +53,21 @@ typedef struct {
     int pitch;   /* floats in a row of D: at least J + 2 and what vectors read past it */
     int rows;    /* of D: I + 2 and spare ones */
 } conv5_t;
+
+/* H and W are at least 6. Six filters at once fill the registers best; four waste less of some
+ * numbers of filters. */
+static inline conv5_t
+conv5_shape(image_shape_t in, int K)
+{
+    conv5_t conv = {.C = in.channels, .H = in.height, .W = in.width, .K = K};
+    conv.I = (in.height - 4) / 2;
+    conv.J = (in.width - 4) / 2;
+    conv.is_deep = K % 16 == 0;
+    conv.group = (K + 5) / 6 * 6 <= (K + 3) / 4 * 4 ? 6 : 4;
+    conv.pitch = (conv.J + 2 + 15) / 16 * 16 + 16;
+    conv.rows = conv.I + 4;
+    return conv;
+}
 
 enum {
     CONV5_PADDED_PITCH = 8, /* of a filter in its border of zeros: 8 rows of 8 */

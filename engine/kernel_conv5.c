@@ -93,7 +93,7 @@ make_planes(const conv5_t *conv, const float *x, size_t left, float *lines, floa
 {
     int pitch = conv->pitch, n = conv->I + 2;
     size_t line = 3 * (size_t)pitch, plane = (size_t)conv->rows * (size_t)pitch;
-    size_t W = (size_t)conv->W, span = 2 * (size_t)((n + LANES - 1) / LANES * LANES);
+    size_t W = (size_t)conv->W, span = 2 * (size_t)((conv->J + 2 + LANES - 1) / LANES * LANES);
     float *copy = lines + (size_t)(conv->H + 1) * line;
     for (int r = 0; r < 2 * n && r < conv->H; r++, x += W, left -= W) {
         const float *row = span <= left ? x : memcpy(copy, x, W * sizeof(float));

@@ -22,10 +22,13 @@ INLINE void
 add_patches(const float *x, size_t W, size_t plane, const winner_t *list, int n, int block,
             float *dw)
 {
-    row_t sums[5 * BLOCK];
+    row_t sums[5 * BLOCK] = {0};
     UNROLL
     for (int r = 0; r < 5 * block; r++) {
-        sums[r] = load_row(dw + 5 * r);
+        if (r < 5 * block - 1)
+            sums[r] = load_row(dw + 5 * r);
+        else
+            memcpy(&sums[r], dw + 5 * r, 5 * sizeof(float));
         if (r % 5 == 4)
             sums[r] = turn_up(sums[r]);
     }
@@ -64,8 +67,7 @@ list_winners(const float *y, const float *dy, const int32_t *winners, int n, win
     return used;
 }
 
-/* Adds to dw (K, C, 5, 5) and db (K) for one image x (C, H, W), y and dy (K, I, J). dw may be read
- * three floats past its end. */
+/* Adds to dw (K, C, 5, 5) and db (K) for one image x (C, H, W), y and dy (K, I, J). */
 void
 KERNEL(conv5_weight_gradient)(const conv5_t *conv, const float *x, const float *y, const float *dy,
                               const int32_t *winners, float *scratch, float *dw, float *db)

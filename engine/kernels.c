@@ -10,10 +10,10 @@ extern const kernels_t kernels_avx2, kernels_avx512;
 extern const kernels_t kernels_neon;
 #endif
 
-static const kernels_t *
-choose(void)
+const kernels_t *
+kernels_of(isa_t isa)
 {
-    switch (isa_current()) {
+    switch (isa) {
 #if defined(__x86_64__)
     case ISA_AVX2:
         return &kernels_avx2;
@@ -34,6 +34,6 @@ kernels(void)
     static _Atomic(const kernels_t *) chosen;
     const kernels_t *set = atomic_load_explicit(&chosen, memory_order_relaxed);
     if (!set)
-        atomic_store_explicit(&chosen, set = choose(), memory_order_relaxed);
+        atomic_store_explicit(&chosen, set = kernels_of(isa_current()), memory_order_relaxed);
     return set;
 }

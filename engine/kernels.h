@@ -50,6 +50,8 @@ typedef struct {
 
 enum { DENSE_IMAGES_MAX = 8 };
 
+/* The set of an instruction set that is there, for tests. */
+const kernels_t *kernels_of(isa_t isa);
 /* The set in use: isa_current's, looked up once. */
 const kernels_t *kernels(void);
 

@@ -103,20 +103,6 @@ static const stage_ops_t CONV5_OPS = {
     .free = conv5_free,
 };
 
-static conv5_t
-shape_of(image_shape_t in, int K)
-{
-    conv5_t conv = {.C = in.channels, .H = in.height, .W = in.width, .K = K};
-    conv.I = (in.height - 4) / 2;
-    conv.J = (in.width - 4) / 2;
-    conv.is_deep = K % 16 == 0;
-    /* Six at once fill the registers best; four waste less of some numbers of filters. */
-    conv.group = (K + 5) / 6 * 6 <= (K + 3) / 4 * 4 ? 6 : 4;
-    conv.pitch = (conv.J + 2 + 15) / 16 * 16 + 16;
-    conv.rows = conv.I + 4;
-    return conv;
-}
-
 bool
 stage_conv5_takes(const network_spec_t *spec, int first, image_shape_t in)
 {
@@ -129,7 +115,7 @@ stage_conv5_takes(const network_spec_t *spec, int first, image_shape_t in)
                     layer[2].padding == 0;
     if (!is_conv5 || !is_pool2 || in.height < 6 || in.width < 6)
         return false;
-    conv5_t conv = shape_of(in, layer[0].outputs);
+    conv5_t conv = conv5_shape(in, layer[0].outputs);
     return conv5_packed_count(&conv) <= PACKED_MAX && image_count(in) <= 1 << 20;
 }
 
@@ -137,7 +123,7 @@ void
 stage_conv5(stage_t *stage)
 {
     own_t *own = engine_alloc(sizeof *own);
-    own->conv = shape_of(stage->in, stage->out.channels);
+    own->conv = conv5_shape(stage->in, stage->out.channels);
     own->kernels = kernels();
     size_t out = image_count(stage->out), threads = (size_t)stage->threads;
     size_t filters = (size_t)stage->in.channels * (size_t)stage->out.channels;
