@@ -21,9 +21,12 @@ typedef struct {
 } row_t;
 
 static const row_t FIGURES[] = {
-    {"fig03", figure_samples},      {"fig07", figure_times},       {"fig08", figure_shares},
-    {"fig09", figure_extrapolated}, {"fig10", figure_regressions}, {"fig11", figure_speedups},
-    {"fig12", figure_accuracies},
+    {"fig03", figure_samples},      {"fig07", figure_times},
+    {"fig08", figure_shares},       {"fig09", figure_extrapolated},
+    {"fig10", figure_regressions},  {"fig11", figure_speedups},
+    {"fig12", figure_accuracies},   {"more_efficiency", figure_efficiency},
+    {"more_rounds", figure_rounds}, {"more_cost", figure_cost},
+    {"more_roof", figure_roof},
 };
 enum { N_FIGURES = sizeof FIGURES / sizeof *FIGURES };
 

@@ -42,6 +42,10 @@ figure_draw_t figure_extrapolated; // 9
 figure_draw_t figure_regressions;  // 10
 figure_draw_t figure_speedups;     // 11
 figure_draw_t figure_accuracies;   // 12
+figure_draw_t figure_efficiency;
+figure_draw_t figure_rounds;
+figure_draw_t figure_cost;
+figure_draw_t figure_roof;
 figure_draw_t figure_by_axis;
 
 // The head of a script: what it is, the style, the title with the setting beneath it. With
