@@ -6,17 +6,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/base64.h"
+#include "runner/checkpoint.h"
 #include "runner/clock.h"
+#include "runner/envelope.h"
 #include "runner/memory.h"
+#include "runner/phase.h"
+#include "runner/run_keys.h"
 #include "runner/signals.h"
 
-enum { TICK_MS = 200 };
+enum {
+    TICK_MS = 200,
+    RESPAWNS_MAX =
+        3 // of one worker without a whole round in between, as the coordinator counts too
+};
+
+static const char checkpoint_name[] = "checkpoint";
 
 // A cell whose granted cores differ from what was asked by more than this is flagged in its row.
 static const double grant_tolerance = 0.05;
 
 // In less time than this the quota's periods are too few to tell what was granted.
 static const double grant_least_s = 1;
+
+// Bytes that come in parts, in order.
+typedef struct blob {
+    unsigned char *bytes;
+    size_t n_bytes;
+    int n_parts; // came so far
+} blob_t;
 
 typedef struct attempt {
     const attempt_setting_t *setting;
@@ -30,10 +48,12 @@ typedef struct attempt {
     attempt_outcome_t outcome;
     double heard_s; // when the last record came
     result_report_t result;
-    unsigned char *model;
-    size_t model_bytes;
-    int model_parts; // came so far
+    blob_t model, checkpoint;
     bool has_model;
+    char phase[48];   // as the records tell it: "while joining", "in round 3"
+    bool *is_renewed; // (nodes) started again, and the coordinator does not know yet
+    int *n_respawns;  // (nodes) since the last whole round
+    int rounds_done;
     char note[REPORT_TEXT_MAX];
     fault_t *fault;
 } attempt_t;
@@ -69,6 +89,14 @@ static void
 take_round(attempt_t *attempt, const round_report_t *round)
 {
     record_error_t error;
+    phase_enter("writing", round->round);
+    attempt->rounds_done = round->round;
+    for (int rank = 0; rank < attempt->cell->nodes; rank++)
+        attempt->n_respawns[rank] = 0;
+    if (round->round < round->rounds)
+        snprintf(attempt->phase, sizeof attempt->phase, "in round %d", round->round + 1);
+    else
+        snprintf(attempt->phase, sizeof attempt->phase, "after the last round");
     if (record_round(attempt->setting->record, attempt->cell->id, attempt->cell->repeat,
                      attempt->id, round, &error) != RECORD_OK)
         lose(attempt, ATTEMPT_IO, "%s", error.text);
@@ -81,30 +109,87 @@ take_round(attempt_t *attempt, const round_report_t *round)
                    samples > 0 ? loss / samples : NAN, samples / round->round_s);
 }
 
-// Collects the model's parts, which come in order, and writes the file when the last is here.
-static void
-take_model(attempt_t *attempt, const report_t *report)
+// The name of a file of this run, below the folder of results; the caller frees it.
+static char *
+file_name(const attempt_t *attempt, const char *name)
 {
-    if (report->part != attempt->model_parts + 1) {
-        lose(attempt, ATTEMPT_FAILED, "part %d of the model came after part %d", report->part,
-             attempt->model_parts);
+    return memory_format("runs/%s-r%d/%s", attempt->cell->id, attempt->cell->repeat, name);
+}
+
+// Collects a blob's parts. True when the last is here.
+static bool
+take_part(attempt_t *attempt, blob_t *blob, const report_t *report)
+{
+    if (report->part == 1)
+        blob->n_bytes = 0, blob->n_parts = 0;
+    if (report->part != blob->n_parts + 1) {
+        lose(attempt, ATTEMPT_FAILED, "part %d came after part %d", report->part, blob->n_parts);
+        return false;
+    }
+    blob->bytes = memory_resize(blob->bytes, blob->n_bytes + report->n_bytes);
+    memcpy(blob->bytes + blob->n_bytes, report->bytes, report->n_bytes);
+    blob->n_bytes += report->n_bytes;
+    blob->n_parts++;
+    return report->part == report->parts;
+}
+
+// Writes the blob as a file of the run. The file is replaced as a whole.
+static bool
+keep_blob(attempt_t *attempt, const blob_t *blob, const char *name)
+{
+    record_error_t error;
+    char *path = file_name(attempt, name);
+    int status = record_file(attempt->setting->record, path, blob->bytes, blob->n_bytes, &error);
+    if (status != RECORD_OK)
+        lose(attempt, ATTEMPT_IO, "%s", error.text);
+    free(path);
+    return status == RECORD_OK;
+}
+
+// The log of a process of this run, for the end of a sentence about it.
+static void
+lose_to(attempt_t *attempt, int rank, const char *text)
+{
+    if (rank == REPORT_NO_RANK)
+        lose(attempt, ATTEMPT_FAILED, "%s; see '%s/%s.log'", text, attempt->folder,
+             attempt->cell->nodes > 1 ? "coordinator" : "standalone");
+    else
+        lose(attempt, ATTEMPT_FAILED, "%s; see '%s/worker-%d.log'", text, attempt->folder, rank);
+}
+
+static bool
+is_rank(const attempt_t *attempt, int rank)
+{
+    return rank >= 0 && rank < attempt->cell->nodes;
+}
+
+// Starts a worker again, though not for ever.
+static void
+respawn(attempt_t *attempt, int rank, const char *text)
+{
+    fault_t why = {{0}};
+    progress_note(attempt->setting->progress, "%s r%d: %s; it is started again", attempt->cell->id,
+                  attempt->cell->repeat, text);
+    add_note(attempt, text);
+    if (++attempt->n_respawns[rank] > RESPAWNS_MAX)
+        lose(attempt, ATTEMPT_FAILED, "%s; it ended %d times without a whole round in between",
+             text, attempt->n_respawns[rank]);
+    else if (attempt->setting->launcher->respawn(attempt->launch, rank, &why) != 0)
+        lose(attempt, ATTEMPT_FAILED, "%s", why.text);
+}
+
+// The coordinator misses a worker. When its process has ended we saw that first, and another is on
+// its way already; else it hangs or cannot be reached, and is replaced now.
+static void
+take_loss(attempt_t *attempt, const report_t *report)
+{
+    if (!is_rank(attempt, report->rank)) {
+        lose(attempt, ATTEMPT_FAILED, "there is no worker %d to be lost", report->rank);
         return;
     }
-    attempt->model = memory_resize(attempt->model, attempt->model_bytes + report->n_bytes);
-    memcpy(attempt->model + attempt->model_bytes, report->bytes, report->n_bytes);
-    attempt->model_bytes += report->n_bytes;
-    attempt->model_parts++;
-    if (report->part < report->parts)
-        return;
-    record_error_t error;
-    char *name =
-        memory_format("runs/%s-r%d/model.safetensors", attempt->cell->id, attempt->cell->repeat);
-    if (record_file(attempt->setting->record, name, attempt->model, attempt->model_bytes, &error) !=
-        RECORD_OK)
-        lose(attempt, ATTEMPT_IO, "%s", error.text);
-    else
-        attempt->has_model = true;
-    free(name);
+    if (!attempt->is_renewed[report->rank])
+        respawn(attempt, report->rank, report->text);
+    attempt->is_renewed[report->rank] = false;
 }
 
 static void
@@ -131,14 +216,27 @@ take_record(attempt_t *attempt, const launch_event_t *event)
         attempt->has_result = true;
         break;
     case REPORT_MODEL:
-        take_model(attempt, &report);
+        if (take_part(attempt, &attempt->model, &report))
+            attempt->has_model = keep_blob(attempt, &attempt->model, "model.safetensors");
+        break;
+    case REPORT_CHECKPOINT:
+        if (take_part(attempt, &attempt->checkpoint, &report))
+            keep_blob(attempt, &attempt->checkpoint, checkpoint_name);
         break;
     case REPORT_FAILED:
-        lose(attempt, ATTEMPT_FAILED, "%s", report.text);
+        lose_to(attempt, report.rank, report.text);
+        break;
+    case REPORT_LOST:
+        take_loss(attempt, &report);
+        break;
+    case REPORT_JOINED:
+        if (is_rank(attempt, report.joined.rank))
+            attempt->is_renewed[report.joined.rank] = false;
+        break;
+    case REPORT_STARTED:
+        snprintf(attempt->phase, sizeof attempt->phase, "in round %d", attempt->rounds_done + 1);
         break;
     case REPORT_LISTENING:
-    case REPORT_JOINED:
-    case REPORT_STARTED:
         break;
     }
     report_free(&report);
@@ -152,20 +250,17 @@ take_end(attempt_t *attempt, const launch_event_t *event)
 {
     if (event->status == 0 && (attempt->has_result || event->rank != LAUNCH_COORDINATOR))
         return;
-    fault_t why = {{0}};
-    if (event->rank == LAUNCH_COORDINATOR) {
-        lose(attempt, ATTEMPT_FAILED, "%s", event->text);
-    } else if (attempt->has_result) {
+    char text[REPORT_TEXT_MAX];
+    snprintf(text, sizeof text, "%s: %s", attempt->phase, event->text);
+    if (attempt->has_result && event->rank != LAUNCH_COORDINATOR) {
         add_note(attempt, event->text);
-    } else if (attempt->cluster->on_loss == ON_LOSS_FAIL) {
-        lose(attempt, ATTEMPT_FAILED, "%s", event->text);
+    } else if (event->rank == LAUNCH_COORDINATOR || attempt->cluster->on_loss == ON_LOSS_FAIL) {
+        lose(attempt, ATTEMPT_FAILED, "%s", text);
     } else if (attempt->cluster->on_loss == ON_LOSS_RESPAWN) {
-        add_note(attempt, event->text);
-        const launcher_t *launcher = attempt->setting->launcher;
-        if (launcher->respawn(attempt->launch, event->rank, &why) != 0)
-            lose(attempt, ATTEMPT_FAILED, "%s", why.text);
+        attempt->is_renewed[event->rank] = true;
+        respawn(attempt, event->rank, text);
     } else {
-        add_note(attempt, event->text);
+        add_note(attempt, text);
     }
 }
 
@@ -256,11 +351,101 @@ settle(attempt_t *attempt)
     if (write_row(attempt, !attempt->is_broken, &error) != RECORD_OK) {
         fault_set(attempt->fault, "%s", error.text);
         attempt->outcome = ATTEMPT_IO;
+    } else if (!attempt->is_broken && attempt->cluster->checkpoint) {
+        // The row counts; a checkpoint that would not go is never looked at again.
+        char *path = file_name(attempt, checkpoint_name);
+        record_remove(attempt->setting->record, path, &error);
+        free(path);
     }
 }
 
+// What an earlier attempt left, as base64, with its rounds taken over into the rows of this one.
+// NULL when there is nothing to go on from.
+static char *
+find_checkpoint(attempt_t *attempt, const char *text)
+{
+    size_t n_bytes = 0;
+    fault_t why = {{0}};
+    checkpoint_t state = {0};
+    record_error_t error;
+    char experiment[65], *found = NULL;
+    char *path = file_name(attempt, checkpoint_name);
+    char *bytes =
+        attempt->cluster->checkpoint ? record_read(attempt->setting->record, path, &n_bytes) : NULL;
+    checkpoint_experiment(text, experiment);
+    if (bytes && checkpoint_decode(bytes, n_bytes, &state, &why) != 0) {
+        snprintf(error.text, sizeof error.text, "'%s' cannot be gone on from: %s", path, why.text);
+        add_note(attempt, error.text);
+    } else if (bytes && strcmp(experiment, state.experiment) == 0) {
+        int status =
+            record_adopt_rounds(attempt->setting->record, attempt->cell->id, attempt->cell->repeat,
+                                state.attempt, state.round, attempt->id, &error);
+        if (status == RECORD_OK) {
+            found = base64_encode((const unsigned char *)bytes, n_bytes);
+            attempt->rounds_done = state.round;
+        } else if (status == RECORD_DAMAGED) {
+            add_note(attempt, error.text);
+        } else {
+            lose(attempt, ATTEMPT_IO, "%s", error.text);
+        }
+    }
+    checkpoint_free(&state);
+    free(bytes);
+    free(path);
+    return found;
+}
+
+// What the processes of the cell get on standard input.
+typedef struct inputs {
+    char *coordinator;
+    int n_workers;
+    char **workers; // (n_workers)
+} inputs_t;
+
+static char *
+worker_input(const run_keys_t *keys, int rank)
+{
+    text_t input = {0};
+    char *ring = keys->coordinator ? keys_text(keys->workers[rank]) : NULL;
+    envelope_begin(&input);
+    envelope_add(&input, ENVELOPE_KEYS, ring);
+    envelope_wipe(ring);
+    return text_take(&input);
+}
+
 static void
-launch_and_watch(attempt_t *attempt, const char *text)
+make_inputs(const attempt_t *attempt, const char *text, const char *checkpoint, inputs_t *inputs)
+{
+    run_keys_t keys = {0};
+    inputs->n_workers = (int)attempt->cell->nodes;
+    if (inputs->n_workers > 1 && run_keys_needed(attempt->cluster))
+        run_keys_make(&keys, inputs->n_workers);
+    text_t input = {0};
+    char *ring = keys.coordinator ? keys_text(keys.coordinator) : NULL;
+    envelope_begin(&input);
+    envelope_add(&input, ENVELOPE_EXPERIMENT, text);
+    envelope_add(&input, ENVELOPE_KEYS, ring);
+    envelope_add(&input, ENVELOPE_ATTEMPT, attempt->id);
+    envelope_add(&input, ENVELOPE_CHECKPOINT, checkpoint);
+    envelope_wipe(ring);
+    inputs->coordinator = text_take(&input);
+    inputs->workers = memory_new((size_t)inputs->n_workers * sizeof *inputs->workers);
+    for (int rank = 0; rank < inputs->n_workers; rank++)
+        inputs->workers[rank] = worker_input(&keys, rank);
+    run_keys_free(&keys);
+}
+
+static void
+free_inputs(inputs_t *inputs)
+{
+    envelope_wipe(inputs->coordinator);
+    for (int rank = 0; rank < inputs->n_workers; rank++)
+        envelope_wipe(inputs->workers[rank]);
+    free(inputs->workers);
+}
+
+static void
+launch_and_watch(attempt_t *attempt, const inputs_t *inputs)
 {
     const attempt_setting_t *setting = attempt->setting;
     char *name = memory_format("%s-r%d", attempt->cell->id, attempt->cell->repeat);
@@ -270,7 +455,8 @@ launch_and_watch(attempt_t *attempt, const char *text)
         .run_id = setting->run_id,
         .name = name,
         .folder = attempt->folder,
-        .text = text,
+        .text = inputs->coordinator,
+        .worker_texts = (const char *const *)inputs->workers,
         .n_nodes = (int)attempt->cell->nodes,
         .cpu_limit = attempt->cluster->enforce ? attempt->cell->cpu_limit : 0,
         .n_threads = (int)attempt->cell->threads,
@@ -292,6 +478,19 @@ launch_and_watch(attempt_t *attempt, const char *text)
     free(name);
 }
 
+// From the text of the cell to the end of its processes.
+static void
+run_cell(attempt_t *attempt, const char *text)
+{
+    inputs_t inputs = {0};
+    char *checkpoint = find_checkpoint(attempt, text);
+    make_inputs(attempt, text, checkpoint, &inputs);
+    free(checkpoint);
+    if (!attempt->is_broken)
+        launch_and_watch(attempt, &inputs);
+    free_inputs(&inputs);
+}
+
 attempt_outcome_t
 attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, fault_t *fault)
 {
@@ -303,6 +502,9 @@ attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, fault_t *
                          .result = result_unknown(),
                          .outcome = ATTEMPT_DONE,
                          .fault = fault};
+    attempt.is_renewed = memory_new((size_t)cell->nodes * sizeof *attempt.is_renewed);
+    attempt.n_respawns = memory_new((size_t)cell->nodes * sizeof *attempt.n_respawns);
+    snprintf(attempt.phase, sizeof attempt.phase, "while joining");
     record_attempt_id(attempt.id);
     record_time(attempt.started);
 
@@ -314,13 +516,16 @@ attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, fault_t *
         record_file(setting->record, cfg, text, strlen(text), &error) != RECORD_OK)
         lose(&attempt, ATTEMPT_IO, "%s", error.text);
     else
-        launch_and_watch(&attempt, text);
+        run_cell(&attempt, text);
     settle(&attempt);
 
     free(cfg);
     free(text);
     free(attempt.folder);
-    free(attempt.model);
+    free(attempt.model.bytes);
+    free(attempt.checkpoint.bytes);
+    free(attempt.is_renewed);
+    free(attempt.n_respawns);
     experiment_free(&experiment);
     return attempt.outcome;
 }

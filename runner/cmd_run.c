@@ -10,6 +10,7 @@
 #include "runner/clock.h"
 #include "runner/data_find.h"
 #include "runner/pace.h"
+#include "runner/phase.h"
 #include "runner/plan_print.h"
 #include "runner/host_facts.h"
 #include "runner/keeper.h"
@@ -422,6 +423,7 @@ run_jobs(run_t *run, char **paths, int n_paths)
 static int
 command_main(int argc, char **argv)
 {
+    phase_name("run");
     run_t run = {.options = {.output = "results"}, .argc = argc};
     run_options_t *chosen = &run.options;
     // getopt moves operands behind the options: keep the command as it was typed.

@@ -8,6 +8,7 @@
 #include "engine/average.h"
 #include "runner/clock.h"
 #include "runner/memory.h"
+#include "runner/phase.h"
 #include "runner/record.h"
 #include "runner/role.h"
 #include "runner/signals.h"
@@ -16,10 +17,15 @@
 #include "transport/coordinator.h"
 #include "transport/start.h"
 
-enum { EVALUATION_BATCH = 64 };
+enum {
+    EVALUATION_BATCH = 64,
+    STATE_BYTES_MAX = 32 << 20, // of the velocities handed out in one message, but always one
+    LOSSES_MAX = 3              // of one worker without a whole round in between
+};
 
 typedef struct server {
     role_t *role;
+    keys_t *keys;
     coordinator_t *coordinator;
     dataset_t *data;
     char checksum[DATASET_CHECKSUM_BYTES]; // of our data: every worker's must be the same
@@ -28,7 +34,13 @@ typedef struct server {
     int nodes, rounds;
     worker_row_t *rows; // (nodes) of the round under way
     int n_rows;
-    double *cpu_s, *compute_s, *throttled_s, *cores_limit; // (nodes) over all rounds
+    double first_s;       // when the first broadcast of this attempt began
+    checkpoint_t state;   // behind the last whole round; its sums run over all rounds
+    checkpoint_t resumed; // where an earlier attempt stopped: round 0 when there was none
+    float *velocities;    // (nodes, n) being told in the round under way; NULL: they are not
+    bool *lacks_velocity; // (nodes) whose worker does not know its own
+    int *n_losses;        // (nodes) since the last whole round
+    bool is_redone;       // the round under way is to be done again
     result_report_t result;
 } server_t;
 
@@ -81,85 +93,232 @@ take_update(void *context, const coordinator_update_t *update, transport_error_t
 {
     server_t *server = context;
     worker_row_t row = {0};
-    if (update->n != network_parameter_count(server->network) ||
+    size_t n = network_parameter_count(server->network);
+    if (update->n != (server->velocities ? 2 * n : n) ||
         worker_row_parse(update->meta, &row) != 0 || row.samples < 0) {
         transport_fail(why, TRANSPORT_REFUSED,
                        "worker %u '%s' sent an update of %zu floats that does not fit the network",
                        update->rank, update->peer->identity, update->n);
         return false;
     }
-    parameter_range_t share = trainee_share(&server->role->experiment, update->n, server->nodes,
-                                            (int)update->rank);
-    if (share.end - share.first == update->n)
+    parameter_range_t share =
+        trainee_share(&server->role->experiment, n, server->nodes, (int)update->rank);
+    if (share.end - share.first == n)
         average_add(server->average, update->array, (double)row.samples);
     else
         average_add_range(server->average, update->array, 1, share.first, share.end);
+    if (server->velocities)
+        memcpy(server->velocities + update->rank * n, update->array + n, n * sizeof(float));
     row.rank = (int)update->rank;
     row.send_s = fmax(0, update->arrived_s - row.compute_s);
     row.sent_bytes = (int64_t)update->received_bytes;
     server->rows[server->n_rows++] = row;
-    server->compute_s[row.rank] += row.compute_s;
-    server->cpu_s[row.rank] += row.cpu_s;
-    server->throttled_s[row.rank] += row.throttled_s;
-    server->cores_limit[row.rank] = row.cores_limit;
     return true;
 }
 
-// Applies the experiment's on_loss. Returns 0 when the round may go on.
-static int
-take_loss(server_t *server, const coordinator_fault_t *fault)
+// The answer to a state: that it was heard.
+static bool
+take_nothing(void *context, const coordinator_update_t *update, transport_error_t *why)
 {
-    const cluster_t *cluster = &server->role->experiment.cluster;
-    if (fault->rank == COORDINATOR_NO_RANK || cluster->on_loss == ON_LOSS_FAIL)
+    (void)context;
+    if (update->n == 0)
+        return true;
+    transport_fail(why, TRANSPORT_REFUSED, "it answered a state with an update");
+    return false;
+}
+
+// Another one is to take the lost worker's place, and to do the round with the velocity it had.
+static int
+await_respawn(server_t *server, coordinator_fault_t *fault)
+{
+    if (++server->n_losses[fault->rank] > LOSSES_MAX) {
+        char text[sizeof fault->error.text];
+        snprintf(text, sizeof text, "%s", fault->error.text);
+        transport_fail(&fault->error, TRANSPORT_LOST,
+                       "%s; it was lost %d times without a whole round in between", text,
+                       LOSSES_MAX + 1);
         return -1;
-    report_event(&server->role->reporter, "%s", fault->error.text);
-    if (cluster->on_loss == ON_LOSS_RESPAWN) {
-        coordinator_readmit(server->coordinator, fault->rank);
+    }
+    report_lost(&server->role->reporter, (int)fault->rank, fault->error.text);
+    server->lacks_velocity[fault->rank] = true;
+    server->is_redone = true;
+    coordinator_readmit(server->coordinator, fault->rank);
+    return 0;
+}
+
+// Goes on without the lost worker; the mean over those that are left has their weights alone.
+static int
+go_on_without(server_t *server, coordinator_fault_t *fault)
+{
+    long min = server->role->experiment.cluster.min_workers;
+    coordinator_drop(server->coordinator, fault->rank);
+    uint32_t n_left = coordinator_workers(server->coordinator);
+    char text[sizeof fault->error.text];
+    snprintf(text, sizeof text, "%s", fault->error.text);
+    if (n_left >= (uint32_t)min) {
+        report_event(&server->role->reporter, "%s; going on with %u of %d workers", text, n_left,
+                     server->nodes);
         return 0;
     }
-    coordinator_drop(server->coordinator, fault->rank);
-    return coordinator_workers(server->coordinator) >= (uint32_t)cluster->min_workers ? 0 : -1;
+    transport_fail(&fault->error, TRANSPORT_LOST, "%s; %u left, and cluster.min_workers is %ld",
+                   text, n_left, min);
+    return -1;
+}
+
+// Applies the experiment's on_loss. Returns 0 when the run may go on.
+static int
+take_loss(server_t *server, coordinator_fault_t *fault)
+{
+    fprintf(stderr, "%s\n", fault->error.text);
+    if (fault->rank == COORDINATOR_NO_RANK)
+        return -1;
+    switch ((on_loss_t)server->role->experiment.cluster.on_loss) {
+    case ON_LOSS_RESPAWN:
+        return await_respawn(server, fault);
+    case ON_LOSS_CONTINUE:
+        return go_on_without(server, fault);
+    case ON_LOSS_FAIL:
+        break;
+    }
+    return -1;
 }
 
 // Words the end of a wait that did not end well, and tells the workers.
 static int
 fail_wait(server_t *server, int code, const coordinator_fault_t *fault)
 {
+    int status = STATUS_INTERRUPTED;
+    const char *why = "the coordinator was interrupted";
     if (code == TRANSPORT_STOPPED) {
-        coordinator_abort(server->coordinator, "the coordinator was interrupted");
-        return role_fail(server->role, STATUS_INTERRUPTED, "interrupted");
+        role_fail(server->role, status, "interrupted");
+    } else {
+        why = fault->error.text;
+        server->role->blamed = fault->rank == COORDINATOR_NO_RANK ? 0 : (int)fault->rank + 1;
+        status = role_fail(server->role, STATUS_RUN_FAILED, "%s", why);
     }
-    coordinator_abort(server->coordinator, fault->error.text);
-    return role_fail(server->role, STATUS_RUN_FAILED, "%s", fault->error.text);
+    coordinator_abort(server->coordinator, why);
+    return status;
 }
 
 static int
 join(server_t *server)
 {
     coordinator_fault_t fault = {.rank = COORDINATOR_NO_RANK};
+    phase_enter("joining", 0);
     int code = coordinator_join(server->coordinator, server->role->text, &fault);
     while (code == TRANSPORT_LOST && take_loss(server, &fault) == 0)
         code = coordinator_join(server->coordinator, server->role->text, &fault);
     return code == 0 ? STATUS_DONE : fail_wait(server, code, &fault);
 }
 
+// Sends the velocities of the workers that lack theirs, a message's worth of them, until nobody
+// does. Everybody is sent them: one broadcast to a few is cheaper than a protocol of its own, and
+// this happens once after a loss.
 static int
-run_round(server_t *server, int round, double first_s)
+hand_out_states(server_t *server, coordinator_fault_t *fault)
 {
-    coordinator_fault_t fault = {.rank = COORDINATOR_NO_RANK};
-    float *parameters = network_parameters(server->network);
-    size_t n = network_parameter_count(server->network);
+    size_t n = server->state.n_parameters;
+    size_t room = STATE_BYTES_MAX / ((n + 1) * sizeof(float));
+    float *states = memory_new((room ? room : 1) * (n + 1) * sizeof *states);
+    int code = 0;
+    for (int rank = 0; rank < server->nodes && code == 0;) {
+        size_t count = 0;
+        bool *first = &server->lacks_velocity[rank];
+        for (; rank < server->nodes && (count < room || count == 0); rank++) {
+            if (!server->lacks_velocity[rank])
+                continue;
+            float *at = states + count++ * (n + 1);
+            at[0] = (float)rank;
+            memcpy(at + 1, server->state.velocities + (size_t)rank * n, n * sizeof *at);
+        }
+        if (count > 0)
+            code = coordinator_round(server->coordinator, 0, states, count * (n + 1), take_nothing,
+                                     server, fault);
+        for (; code == 0 && first < server->lacks_velocity + rank; first++)
+            *first = false;
+    }
+    free(states);
+    return code;
+}
+
+static bool
+has_lacking(const server_t *server)
+{
+    for (int rank = 0; server->state.velocities && rank < server->nodes; rank++)
+        if (server->lacks_velocity[rank])
+            return true;
+    return false;
+}
+
+// One try at a round: 0, or the transport's code.
+static int
+try_round(server_t *server, int round, coordinator_fault_t *fault)
+{
+    server->is_redone = false;
+    int code = has_lacking(server) ? hand_out_states(server, fault) : 0;
+    if (code != 0)
+        return code;
     average_clear(server->average);
     server->n_rows = 0;
+    return coordinator_round(server->coordinator, (uint32_t)round,
+                             network_parameters(server->network), server->state.n_parameters,
+                             take_update, server, fault);
+}
+
+// A round with what losses there are. A worker that was started again was not there when the round
+// began, so everybody does it again; without one, the round goes on where it stood.
+static int
+gather(server_t *server, int round, coordinator_fault_t *fault)
+{
+    int code = try_round(server, round, fault);
+    while (code == TRANSPORT_LOST && take_loss(server, fault) == 0) {
+        bool is_whole = server->is_redone || has_lacking(server);
+        code = is_whole ? try_round(server, round, fault)
+                        : coordinator_resume(server->coordinator, fault);
+    }
+    return code;
+}
+
+// Adds the round to the sums over all rounds.
+static void
+add_up(server_t *server, const round_report_t *report)
+{
+    checkpoint_t *state = &server->state;
+    double loss = 0, samples = 0;
+    for (int i = 0; i < server->n_rows; i++) {
+        const worker_row_t *row = &server->rows[i];
+        checkpoint_sums_t *sum = &state->sums[row->rank];
+        loss += row->loss * (double)row->samples;
+        samples += (double)row->samples;
+        sum->compute_s += row->compute_s;
+        sum->cpu_s += row->cpu_s;
+        sum->throttled_s += row->throttled_s;
+        sum->cores_limit = row->cores_limit;
+        server->n_losses[row->rank] = 0;
+    }
+    transport_counters_t counters = coordinator_counters(server->coordinator);
+    state->round = report->round;
+    state->t_s = report->elapsed_s;
+    state->samples += (int64_t)samples;
+    state->train_loss = loss / samples;
+    state->sent_bytes = server->resumed.sent_bytes + (int64_t)counters.sent_bytes;
+    state->received_bytes = server->resumed.received_bytes + (int64_t)counters.received_bytes;
+    if (server->velocities)
+        memcpy(state->velocities, server->velocities,
+               (size_t)server->nodes * state->n_parameters * sizeof(float));
+}
+
+static int
+run_round(server_t *server, int round)
+{
+    coordinator_fault_t fault = {.rank = COORDINATOR_NO_RANK};
     double began_s = clock_s();
-    int code = coordinator_round(server->coordinator, (uint32_t)round, parameters, n, take_update,
-                                 server, &fault);
-    while (code == TRANSPORT_LOST && take_loss(server, &fault) == 0)
-        code = coordinator_resume(server->coordinator, &fault);
+    int code = gather(server, round, &fault);
     if (code != 0)
         return fail_wait(server, code, &fault);
+    phase_enter("averaging", round);
     double last_s = clock_s();
-    average_finish(server->average, parameters);
+    average_finish(server->average, network_parameters(server->network));
     double ended_s = clock_s();
 
     round_report_t report = {
@@ -167,19 +326,15 @@ run_round(server_t *server, int round, double first_s)
         .rounds = server->rounds,
         .round_s = ended_s - began_s,
         .aggregate_s = coordinator_times(server->coordinator).take_s + ended_s - last_s,
-        .elapsed_s = ended_s - first_s,
+        .elapsed_s = server->resumed.t_s + ended_s - server->first_s,
         .n_workers = server->n_rows,
         .workers = server->rows,
     };
-    server->result.t_s = report.elapsed_s;
-    double loss = 0, samples = 0;
-    for (int i = 0; i < server->n_rows; i++) {
-        loss += server->rows[i].loss * (double)server->rows[i].samples;
-        samples += (double)server->rows[i].samples;
-    }
-    server->result.samples += (int64_t)samples;
-    server->result.train_loss = loss / samples;
+    add_up(server, &report);
+    phase_enter("writing", round);
     report_round(&server->role->reporter, &report);
+    if (server->role->experiment.cluster.checkpoint && round < server->rounds)
+        role_report_checkpoint(server->role, &server->state, network_parameters(server->network));
     return server->role->reporter.is_broken
                ? role_fail(server->role, STATUS_RUN_FAILED, "nobody reads the records any more")
                : STATUS_DONE;
@@ -190,16 +345,22 @@ static void
 sum_up(server_t *server)
 {
     result_report_t *result = &server->result;
+    const checkpoint_t *state = &server->state;
+    result->t_s = state->t_s;
+    result->samples = state->samples;
+    result->train_loss = state->train_loss;
+    result->parts = state->parts;
     transport_counters_t counters = coordinator_counters(server->coordinator);
-    result->sent_bytes = (int64_t)counters.sent_bytes;
-    result->received_bytes = (int64_t)counters.received_bytes;
+    result->sent_bytes = server->resumed.sent_bytes + (int64_t)counters.sent_bytes;
+    result->received_bytes = server->resumed.received_bytes + (int64_t)counters.received_bytes;
     result->work_s = result->cores_granted = result->cores_limit = result->throttled_s = 0;
     for (int rank = 0; rank < server->nodes; rank++) {
-        result->work_s += server->compute_s[rank] / server->nodes;
-        result->throttled_s += server->throttled_s[rank] / server->nodes;
-        result->cores_limit += server->cores_limit[rank];
-        if (server->compute_s[rank] > 0)
-            result->cores_granted += server->cpu_s[rank] / server->compute_s[rank];
+        const checkpoint_sums_t *sum = &state->sums[rank];
+        result->work_s += sum->compute_s / server->nodes;
+        result->throttled_s += sum->throttled_s / server->nodes;
+        result->cores_limit += sum->cores_limit;
+        if (sum->compute_s > 0)
+            result->cores_granted += sum->cpu_s / sum->compute_s;
     }
 }
 
@@ -210,18 +371,19 @@ serve(server_t *server)
     int status = join(server);
     if (status != STATUS_DONE)
         return status;
-    server->result.samples = 0;
     server->result.startup_s = clock_s() - server->role->began_s;
     report_started(&server->role->reporter, server->nodes, server->result.startup_s);
-    double first_s = clock_s();
-    for (int round = 1; round <= server->rounds && status == STATUS_DONE; round++)
-        status = run_round(server, round, first_s);
+    server->first_s = clock_s();
+    for (int round = server->resumed.round + 1; round <= server->rounds && status == STATUS_DONE;
+         round++)
+        status = run_round(server, round);
     if (status != STATUS_DONE)
         return status;
     coordinator_fault_t fault;
     if (coordinator_done(server->coordinator, "", &fault) != 0)
         fprintf(stderr, "%s\n", fault.error.text); // the run is complete all the same
     sum_up(server);
+    phase_enter("writing", server->rounds + 1);
     return role_finish(server->role, server->network, server->data, &server->result);
 }
 
@@ -236,6 +398,46 @@ expected_identities(const server_t *server)
     for (int rank = 0; rank < server->nodes; rank++)
         names[rank] = memory_format("worker-%d", rank);
     return names;
+}
+
+// The state before the first round: a new one, or that of an earlier attempt.
+static int
+open_state(server_t *server)
+{
+    role_t *role = server->role;
+    size_t n = network_parameter_count(server->network), nodes = (size_t)server->nodes;
+    bool has_velocities = trainee_tells_velocity(&role->experiment);
+    checkpoint_t *state = &server->state;
+    if (role_checkpoint(role, state)) {
+        if (state->n_parameters != n || state->nodes != server->nodes ||
+            state->rounds != server->rounds || (state->velocities != NULL) != has_velocities)
+            return role_fail(role, STATUS_RUN_FAILED,
+                             "the checkpoint of attempt '%s' is of another network; remove it",
+                             state->attempt);
+        report_event(&role->reporter, "resumed behind round %d of attempt %s", state->round,
+                     state->attempt);
+        memcpy(network_parameters(server->network), state->parameters, n * sizeof(float));
+        state->parts++;
+        server->resumed = *state; // for its numbers: the blocks are the state's
+    } else {
+        *state = (checkpoint_t){.rounds = server->rounds,
+                                .parts = 1,
+                                .nodes = server->nodes,
+                                .n_parameters = n,
+                                .train_loss = NAN};
+        state->sums = memory_new(nodes * sizeof *state->sums);
+        if (has_velocities)
+            state->velocities = memory_new(nodes * n * sizeof(float));
+    }
+    free(state->parameters);
+    state->parameters = NULL; // the network has them
+    if (has_velocities) {
+        server->velocities = memory_new(nodes * n * sizeof(float));
+        memcpy(server->velocities, state->velocities, nodes * n * sizeof(float));
+    }
+    for (size_t rank = 0; rank < nodes; rank++)
+        server->lacks_velocity[rank] = state->round > 0;
+    return STATUS_DONE;
 }
 
 static int
@@ -256,12 +458,20 @@ open_server(server_t *server, const char *endpoint)
     server->rounds = trainee_rounds(&role->experiment, server->nodes,
                                     dataset_length(server->data, DATASET_TRAIN));
 
+    int status = open_state(server);
+    if (status == STATUS_DONE)
+        status = role_keys(role, &server->keys);
+    if (status != STATUS_DONE)
+        return status;
     const cluster_t *cluster = &role->experiment.cluster;
     char run[48];
     record_attempt_id(run);
     coordinator_config_t config = coordinator_config();
     config.endpoint = endpoint;
-    config.run = run;
+    config.run = role->attempt && *role->attempt ? role->attempt : run;
+    snprintf(server->state.attempt, sizeof server->state.attempt, "%s", config.run);
+    checkpoint_experiment(role->text, server->state.experiment);
+    config.keys = server->keys;
     config.n_workers = (uint32_t)server->nodes;
     char **identities = expected_identities(server);
     config.identities = (const char *const *)identities;
@@ -288,11 +498,10 @@ run_role(role_t *role, const char *path, const char *endpoint)
     size_t nodes = (size_t)role->cell->nodes;
     server_t server = {.role = role, .nodes = (int)nodes, .result = result_unknown()};
     server.rows = memory_new(nodes * sizeof *server.rows);
-    server.cpu_s = memory_new(4 * nodes * sizeof *server.cpu_s);
-    server.compute_s = server.cpu_s + nodes;
-    server.throttled_s = server.cpu_s + 2 * nodes;
-    server.cores_limit = server.cpu_s + 3 * nodes;
+    server.lacks_velocity = memory_new(nodes * sizeof *server.lacks_velocity);
+    server.n_losses = memory_new(nodes * sizeof *server.n_losses);
     const cluster_t *cluster = &role->experiment.cluster;
+    phase_name("coordinator");
     char *own = memory_format("tcp://%s:%ld", cluster->address, cluster->port);
 
     transport_start();
@@ -303,9 +512,13 @@ run_role(role_t *role, const char *path, const char *endpoint)
     average_free(&server.average);
     network_free(&server.network);
     dataset_close(&server.data);
+    keys_free(server.keys);
+    checkpoint_free(&server.state);
     free(own);
     free(server.rows);
-    free(server.cpu_s);
+    free(server.velocities);
+    free(server.lacks_velocity);
+    free(server.n_losses);
     return status;
 }
 
@@ -322,6 +535,8 @@ run(int argc, char **argv)
         {"only", 0, "CELL", OPTION_TEXT, &role.only, "which cell of the matrix: 'nodes=3,cores=2'"},
         {"data", 0, "DIR", OPTION_TEXT, &role.data,
          "where the data set lies (else $DMLX_DATA, else the cache)"},
+        {"keys", 'k', "FILE", OPTION_TEXT, &role.keys,
+         "its key ring, as 'dmlx keys' makes it; also fd:N or env:NAME"},
         {"model", 'm', "FILE", OPTION_TEXT, &role.model, "keep the trained model there"},
         {"records", 0, NULL, OPTION_FLAG, &role.is_json, "JSON records even on a terminal"},
         {"supervised", 0, NULL, OPTION_FLAG, &role.is_supervised, NULL},

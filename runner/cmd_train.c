@@ -1,52 +1,120 @@
 // cmd_train.c — the standalone role: one host trains alone, no network.
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "runner/clock.h"
+#include "runner/memory.h"
+#include "runner/phase.h"
 #include "runner/record.h"
 #include "runner/role.h"
 #include "runner/trainee.h"
+
+// The state before the first round: a new one, or that of an earlier attempt. Its sums run over all
+// rounds.
+static int
+open_state(role_t *role, trainee_t *trainee, checkpoint_t *state)
+{
+    size_t n = network_parameter_count(trainee->network);
+    bool has_velocities = trainee_tells_velocity(&role->experiment);
+    if (!role_checkpoint(role, state)) {
+        *state = (checkpoint_t){.rounds = trainee->rounds,
+                                .parts = 1,
+                                .nodes = 1,
+                                .n_parameters = n,
+                                .train_loss = NAN};
+        state->sums = memory_new(sizeof *state->sums);
+    } else if (state->n_parameters != n || state->nodes != 1 || state->rounds != trainee->rounds ||
+               (state->velocities != NULL) != has_velocities) {
+        return role_fail(role, STATUS_RUN_FAILED,
+                         "the checkpoint of attempt '%s' is of another network; remove it",
+                         state->attempt);
+    } else {
+        report_event(&role->reporter, "resumed behind round %d of attempt %s", state->round,
+                     state->attempt);
+        memcpy(network_parameters(trainee->network), state->parameters, n * sizeof(float));
+        if (has_velocities)
+            trainee_restore(trainee, state->velocities);
+        state->parts++;
+    }
+    snprintf(state->attempt, sizeof state->attempt, "%s", role->attempt ? role->attempt : "");
+    checkpoint_experiment(role->text, state->experiment);
+    if (has_velocities && !state->velocities)
+        state->velocities = memory_new(n * sizeof(float));
+    return STATUS_DONE;
+}
+
+static void
+add_up(checkpoint_t *state, int round, const worker_row_t *row)
+{
+    state->round = round;
+    state->t_s += row->compute_s;
+    state->samples += row->samples;
+    state->train_loss = row->loss;
+    state->sums->compute_s += row->compute_s;
+    state->sums->cpu_s += row->cpu_s;
+    state->sums->throttled_s += row->throttled_s;
+    state->sums->cores_limit = row->cores_limit;
+}
+
+static int
+train_round(role_t *role, trainee_t *trainee, checkpoint_t *state, int round)
+{
+    worker_row_t row = {0};
+    fault_t fault = {{0}};
+    phase_enter("training", round);
+    int status = trainee_round(trainee, round - 1, 0, &row, &fault);
+    if (status == -2)
+        return role_fail(role, STATUS_INTERRUPTED, "interrupted in round %d", round);
+    if (status != 0)
+        return role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);
+    row.send_s = 0;
+    row.sent_bytes = 0;
+    add_up(state, round, &row);
+    round_report_t report = {.round = round,
+                             .rounds = trainee->rounds,
+                             .round_s = row.compute_s,
+                             .elapsed_s = state->t_s,
+                             .n_workers = 1,
+                             .workers = &row};
+    phase_enter("writing", round);
+    report_round(&role->reporter, &report);
+    if (role->experiment.cluster.checkpoint && round < trainee->rounds) {
+        if (state->velocities)
+            memcpy(state->velocities, trainer_velocity(trainee->trainer),
+                   state->n_parameters * sizeof(float));
+        role_report_checkpoint(role, state, network_parameters(trainee->network));
+    }
+    trainee_look(trainee);
+    return role->reporter.is_broken
+               ? role_fail(role, STATUS_RUN_FAILED, "nobody reads the records any more")
+               : STATUS_DONE;
+}
 
 // Trains round by round, as a worker would, so that progress is told; the parameters and the
 // momentum simply carry over. T is the time inside the training loop and O is nought by definition.
 static int
 train(role_t *role, trainee_t *trainee, result_report_t *result)
 {
-    double cpu_s = 0;
-    result->t_s = result->samples = 0;
-    result->throttled_s = 0;
-    report_started(&role->reporter, 1, result->startup_s = clock_s() - role->began_s);
-    for (int round = 0; round < trainee->rounds; round++) {
-        worker_row_t row = {0};
-        fault_t fault = {{0}};
-        int status = trainee_round(trainee, round, 0, &row, &fault);
-        if (status == -2)
-            return role_fail(role, STATUS_INTERRUPTED, "interrupted in round %d", round + 1);
-        if (status != 0)
-            return role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);
-        row.send_s = 0;
-        row.sent_bytes = 0;
-        result->t_s += row.compute_s;
-        result->samples += row.samples;
-        result->throttled_s += row.throttled_s;
-        result->cores_limit = row.cores_limit;
-        result->train_loss = row.loss;
-        cpu_s += row.cpu_s;
-        round_report_t report = {.round = round + 1,
-                                 .rounds = trainee->rounds,
-                                 .round_s = row.compute_s,
-                                 .elapsed_s = result->t_s,
-                                 .n_workers = 1,
-                                 .workers = &row};
-        report_round(&role->reporter, &report);
-        trainee_look(trainee);
-        if (role->reporter.is_broken)
-            return role_fail(role, STATUS_RUN_FAILED, "nobody reads the records any more");
+    checkpoint_t state = {0};
+    int status = open_state(role, trainee, &state);
+    if (status == STATUS_DONE)
+        report_started(&role->reporter, 1, result->startup_s = clock_s() - role->began_s);
+    for (int round = state.round + 1; round <= trainee->rounds && status == STATUS_DONE; round++)
+        status = train_round(role, trainee, &state, round);
+    if (status == STATUS_DONE) {
+        result->t_s = result->work_s = state.t_s;
+        result->samples = state.samples;
+        result->train_loss = state.train_loss;
+        result->throttled_s = state.sums->throttled_s;
+        result->cores_limit = state.sums->cores_limit;
+        result->cores_granted = state.sums->cpu_s / state.t_s;
+        result->sent_bytes = result->received_bytes = 0;
+        result->parts = state.parts;
     }
-    result->work_s = result->t_s;
-    result->cores_granted = cpu_s / result->t_s;
-    result->sent_bytes = result->received_bytes = 0;
-    return STATUS_DONE;
+    checkpoint_free(&state);
+    phase_enter("writing", trainee->rounds + 1);
+    return status;
 }
 
 static void
@@ -73,6 +141,8 @@ run_role(role_t *role, const char *path)
                          role->cell->id, role->cell->nodes);
     trainee_t trainee;
     fault_t fault = {{0}};
+    phase_name("standalone");
+    phase_enter("loading", 0);
     if (trainee_open(&trainee, &role->experiment, role->data_folder, 1, 0, role_threads(role),
                      &fault) != 0)
         return role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);

@@ -2,10 +2,12 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "runner/clock.h"
 #include "runner/memory.h"
+#include "runner/phase.h"
 #include "runner/role.h"
 #include "runner/signals.h"
 #include "runner/trainee.h"
@@ -20,6 +22,8 @@ typedef struct work {
     trainee_t trainee;
     bool is_open;
     int rank;
+    keys_t *keys;
+    float *update; // (2n) parameters and velocity, when both are told
 } work_t;
 
 // Words what the transport said. Being told to end by a coordinator that gave up is no fault of
@@ -54,16 +58,24 @@ ready_facts(const work_t *work)
     return text ? text : memory_text("{}");
 }
 
+static int
+is_unwanted(const void *worker)
+{
+    return worker_interrupted(worker);
+}
+
 // From the first word to the coordinator to being ready for rounds.
 static int
 join(work_t *work)
 {
     transport_error_t error = {{0}};
     worker_welcome_t welcome;
+    phase_enter("joining", 0);
     int code = worker_join(work->worker, &welcome, &error);
     if (code != 0)
         return fail_transport(work, code, &error);
     work->rank = (int)welcome.rank;
+    phase_enter("loading", 0);
     int status = role_read_text(work->role, welcome.text, "the coordinator's experiment");
     if (status != STATUS_DONE) {
         char *faults = diag_text(work->role->diag);
@@ -77,10 +89,43 @@ join(work_t *work)
                      &fault) != 0)
         return give_up(work, fault.text);
     work->is_open = true;
+    work->trainee.is_unwanted = is_unwanted;
+    work->trainee.context = work->worker;
     char *facts = ready_facts(work);
     code = worker_ready(work->worker, facts, &error);
     free(facts);
     return code == 0 ? STATUS_DONE : fail_transport(work, code, &error);
+}
+
+// A task of round 0 hands out states: for each worker that lacks its own the rank, as a float, and
+// its velocity. Everybody says that it has heard.
+static int
+take_state(work_t *work, const worker_task_t *task)
+{
+    size_t n = network_parameter_count(work->trainee.network);
+    if (task->n % (n + 1) != 0)
+        return give_up(work, "the coordinator's state is of another network");
+    for (const float *at = task->parameters; at < task->parameters + task->n; at += n + 1)
+        if (at[0] == (float)work->rank)
+            trainee_restore(&work->trainee, at + 1);
+    transport_error_t error = {{0}};
+    int code = worker_update(work->worker, "", NULL, 0, &error);
+    return code == 0 ? STATUS_DONE : give_up(work, error.text);
+}
+
+// What goes home: the parameters, and behind them the velocity where it is wanted.
+static const float *
+update_array(work_t *work, size_t *n)
+{
+    float *parameters = network_parameters(work->trainee.network);
+    if (!work->trainee.undo)
+        return parameters;
+    if (!work->update)
+        work->update = memory_new(2 * *n * sizeof *work->update);
+    memcpy(work->update, parameters, *n * sizeof *parameters);
+    memcpy(work->update + *n, trainer_velocity(work->trainee.trainer), *n * sizeof *parameters);
+    *n *= 2;
+    return work->update;
 }
 
 static int
@@ -88,6 +133,8 @@ do_round(work_t *work, const worker_task_t *task, double wait_s)
 {
     network_t *network = work->trainee.network;
     size_t n = network_parameter_count(network);
+    if (task->round == 0)
+        return take_state(work, task);
     if (task->n != n)
         return give_up(work, "the coordinator's model is of another network");
     float *parameters = network_parameters(network);
@@ -96,14 +143,19 @@ do_round(work_t *work, const worker_task_t *task, double wait_s)
 
     worker_row_t row = {.rank = work->rank};
     fault_t fault = {{0}};
+    phase_enter("training", (int)task->round);
     int status = trainee_round(&work->trainee, (int)task->round - 1, wait_s, &row, &fault);
     if (status == -2)
         return role_fail(work->role, STATUS_INTERRUPTED, "interrupted in round %u", task->round);
+    if (status == -3)
+        return STATUS_DONE; // what is wanted instead is told by worker_next
     if (status != 0)
         return give_up(work, fault.text);
     transport_error_t error = {{0}};
+    phase_enter("sending", (int)task->round);
     char *meta = worker_row_text(&row);
-    int code = worker_update(work->worker, meta, parameters, n, &error);
+    const float *array = update_array(work, &n);
+    int code = worker_update(work->worker, meta, array, n, &error);
     free(meta);
     fprintf(stderr, "round %u: %lld samples in %.3f s, loss %.4f\n", task->round,
             (long long)row.samples, row.compute_s, row.loss);
@@ -144,18 +196,27 @@ static int
 run_role(role_t *role, const char *endpoint, const char *identity)
 {
     work_t work = {.role = role};
+    int status = role->is_supervised ? role_read_parts(role) : STATUS_DONE;
+    if (status == STATUS_DONE)
+        status = role_keys(role, &work.keys);
+    if (status != STATUS_DONE)
+        return status;
     host_facts_read("", &work.host);
     char *own = own_identity(&work);
     transport_start();
     worker_config_t config = worker_config();
     config.endpoint = endpoint;
-    config.identity = identity ? identity : own;
+    config.identity = identity ? identity : work.keys ? keys_name(work.keys) : own;
+    config.keys = work.keys;
+    phase_name(config.identity);
     config.host = work.host.name;
     config.stop_fd = signals_fd();
     transport_error_t error = {{0}};
     work.worker = worker_new(&config, &error);
-    int status = work.worker ? work_rounds(&work) : role_fail(role, STATUS_USAGE, "%s", error.text);
+    status = work.worker ? work_rounds(&work) : role_fail(role, STATUS_USAGE, "%s", error.text);
     worker_free(work.worker);
+    keys_free(work.keys);
+    free(work.update);
     if (work.is_open)
         trainee_close(&work.trainee);
     free(own);
@@ -169,7 +230,9 @@ run(int argc, char **argv)
     const char *identity = NULL;
     const option_t options[] = {
         {"identity", 'i', "NAME", OPTION_TEXT, &identity,
-         "this worker's name (else host and process)"},
+         "this worker's name (else that of its keys, or host and process)"},
+        {"keys", 'k', "FILE", OPTION_TEXT, &role.keys,
+         "its key ring, as 'dmlx keys' makes it; also fd:N or env:NAME"},
         {"data", 0, "DIR", OPTION_TEXT, &role.data,
          "where the data set lies (else $DMLX_DATA, else the cache)"},
         {"threads", 0, "N", OPTION_INTEGER, &role.threads,

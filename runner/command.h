@@ -33,6 +33,7 @@ extern const command_t command_predict;
 extern const command_t command_train;
 extern const command_t command_serve;
 extern const command_t command_work;
+extern const command_t command_keys;
 extern const command_t command_test;
 extern const command_t command_data;
 extern const command_t command_table;

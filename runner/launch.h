@@ -43,9 +43,9 @@ enum {
     LAUNCH_NAME_BYTES = 64,
     LAUNCH_ENDPOINT_BYTES = 512,
     LAUNCH_ARGS_MAX = 40,
-    LAUNCH_TEXT_BYTES_MAX = 4 << 20, // of a cell's text
-    LAUNCH_COORDINATOR = -1,         // in place of a rank
-    LAUNCH_CELL = -2                 // all processes of the cell
+    LAUNCH_TEXT_BYTES_MAX = 512 << 20, // of a text; a checkpoint of many workers is large
+    LAUNCH_COORDINATOR = -1,           // in place of a rank
+    LAUNCH_CELL = -2                   // all processes of the cell
 };
 
 enum {

@@ -74,6 +74,7 @@ result_unknown(void)
         .throttled_s = NAN,
         .startup_s = NAN,
         .evaluation_s = NAN,
+        .parts = 0,
     };
 }
 
@@ -155,6 +156,31 @@ record_file(const record_t *record, const char *name, const void *bytes, size_t 
     return status == PLOTS_OK ? RECORD_OK : fail(error, RECORD_IO, "%s", reason.text);
 }
 
+int
+record_remove(const record_t *record, const char *name, record_error_t *error)
+{
+    char *path = memory_format("%s/%s", record->folder, name);
+    int status = unlink(path) == 0 || errno == ENOENT ? RECORD_OK : fail_io(error, path, "remove");
+    free(path);
+    return status;
+}
+
+char *
+record_read(const record_t *record, const char *name, size_t *n_bytes)
+{
+    plots_error_t ignored;
+    char *path = memory_format("%s/%s", record->folder, name);
+    draft_t draft = {0};
+    int status = draft_read(&draft, path, &ignored);
+    free(path);
+    if (status != PLOTS_OK) {
+        draft_clear(&draft);
+        return NULL;
+    }
+    *n_bytes = draft.length;
+    return draft.text ? draft.text : memory_text("");
+}
+
 char *
 record_run_folder(record_t *record, const char *cell, int repeat, record_error_t *error)
 {
@@ -230,7 +256,7 @@ static const char runs_head[] = "cell,nodes,cores";
 static const char runs_tail[] =
     ",repeat,attempt,status,data,t_s,work_s,overhead_s,accuracy,loss,train_loss,samples,"
     "samples_per_s,sent_bytes,received_bytes,cores_asked,cores_granted,cores_limit,throttled_s,"
-    "startup_s,evaluation_s,model_sha256,seed,started,launcher,core_speed,enforced,note\n";
+    "startup_s,evaluation_s,model_sha256,seed,started,launcher,core_speed,enforced,parts,note\n";
 static const char rounds_header[] =
     "cell,repeat,attempt,round,rank,compute_s,wait_s,send_s,aggregate_s,round_s,samples,loss,"
     "sent_bytes,cpu_s,throttled_s,rss_bytes,temperature_c,clock_mhz\n";
@@ -454,6 +480,55 @@ record_round(record_t *record, const char *cell, int repeat, const char *attempt
     return status;
 }
 
+// The row of rounds.csv once more, under another attempt's id.
+static void
+adopt_row(draft_t *lines, const csv_t *csv, size_t row, int attempt_column, const char *attempt)
+{
+    for (size_t column = 0; column < csv_columns(csv); column++) {
+        if (column > 0)
+            draft_add(lines, ",");
+        csv_add_text(lines,
+                     (int)column == attempt_column ? attempt : csv_text(csv, row, (int)column));
+    }
+    draft_add(lines, "\n");
+}
+
+int
+record_adopt_rounds(record_t *record, const char *cell, int repeat, const char *earlier, int round,
+                    const char *attempt, record_error_t *error)
+{
+    char *path = memory_format("%s/rounds.csv", record->folder);
+    csv_t *csv = NULL;
+    plots_error_t reason = {{0}};
+    draft_t lines = {0};
+    int last = 0;
+    int status = RECORD_OK;
+    if (csv_read(path, &csv, &reason) != PLOTS_OK) {
+        status = fail(error, RECORD_DAMAGED, "%s", reason.text);
+    } else {
+        int cells = csv_column(csv, "cell"), repeats = csv_column(csv, "repeat");
+        int attempts = csv_column(csv, "attempt"), rounds = csv_column(csv, "round");
+        for (size_t row = 0; row < csv_rows(csv); row++) {
+            double number = csv_number(csv, row, rounds);
+            if (strcmp(csv_text(csv, row, cells), cell) != 0 ||
+                csv_number(csv, row, repeats) != repeat ||
+                strcmp(csv_text(csv, row, attempts), earlier) != 0 || !(number <= round))
+                continue;
+            adopt_row(&lines, csv, row, attempts, attempt);
+            last = (int)number;
+        }
+        if (last != round)
+            status =
+                fail(error, RECORD_DAMAGED, "'%s' lacks the rounds of attempt '%s'", path, earlier);
+    }
+    if (status == RECORD_OK)
+        status = append_line(record->rounds_fd, path, &lines, error);
+    draft_clear(&lines);
+    csv_free(&csv);
+    free(path);
+    return status;
+}
+
 static void
 run_line(const record_t *record, const run_row_t *row, draft_t *line)
 {
@@ -489,6 +564,7 @@ run_line(const record_t *record, const run_row_t *row, draft_t *line)
     add_text(line, row->launcher);
     add_number(line, row->core_speed);
     add_text(line, row->is_enforced ? "yes" : "no");
+    add_count(line, result->parts > 0 ? result->parts : -1);
     add_text(line, row->note);
     draft_add(line, "\n");
 }

@@ -78,12 +78,24 @@ char *record_run_folder(record_t *record, const char *cell, int repeat, record_e
 int record_round(record_t *record, const char *cell, int repeat, const char *attempt,
                  const round_report_t *round, record_error_t *error);
 
+// Appends the rows that an earlier attempt at the same cell and repeat has for rounds 1 to `round`
+// once more, as those of `attempt`, which goes on behind them. RECORD_DAMAGED: they are not there.
+int record_adopt_rounds(record_t *record, const char *cell, int repeat, const char *earlier,
+                        int round, const char *attempt, record_error_t *error);
+
 // Appends the run's row, after everything else of the run is on disk.
 int record_run(record_t *record, const run_row_t *row, record_error_t *error);
 
 // Writes a whole file of the folder aside and renames it into place.
 int record_file(const record_t *record, const char *name, const void *bytes, size_t n_bytes,
                 record_error_t *error);
+
+// Removes a file of the folder; fine if it is not there.
+int record_remove(const record_t *record, const char *name, record_error_t *error);
+
+// Reads a whole file of the folder; NULL when it is not there or cannot be read. The caller frees
+// it.
+char *record_read(const record_t *record, const char *name, size_t *n_bytes);
 
 // A result with every number unknown.
 result_report_t result_unknown(void);

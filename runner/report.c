@@ -56,23 +56,15 @@ static const field_t round_fields[] = {
 };
 
 static const field_t result_fields[] = {
-    REAL(result_report_t, t_s),
-    REAL(result_report_t, work_s),
-    REAL(result_report_t, accuracy),
-    REAL(result_report_t, loss),
-    REAL(result_report_t, train_loss),
-    COUNT(result_report_t, samples),
-    COUNT(result_report_t, sent_bytes),
-    COUNT(result_report_t, received_bytes),
-    REAL(result_report_t, cores_granted),
-    REAL(result_report_t, cores_limit),
-    REAL(result_report_t, throttled_s),
-    REAL(result_report_t, startup_s),
-    REAL(result_report_t, evaluation_s),
-    TEXT(result_report_t, model_sha256),
-    TEXT(result_report_t, data),
-    TEXT(result_report_t, data_xxh128),
-    {0},
+    REAL(result_report_t, t_s),           REAL(result_report_t, work_s),
+    REAL(result_report_t, accuracy),      REAL(result_report_t, loss),
+    REAL(result_report_t, train_loss),    COUNT(result_report_t, samples),
+    COUNT(result_report_t, sent_bytes),   COUNT(result_report_t, received_bytes),
+    REAL(result_report_t, cores_granted), REAL(result_report_t, cores_limit),
+    REAL(result_report_t, throttled_s),   REAL(result_report_t, startup_s),
+    REAL(result_report_t, evaluation_s),  TEXT(result_report_t, model_sha256),
+    TEXT(result_report_t, data),          TEXT(result_report_t, data_xxh128),
+    INT(result_report_t, parts),          {0},
 };
 
 static const field_t joined_fields[] = {
@@ -267,8 +259,9 @@ report_result(reporter_t *reporter, const result_report_t *result)
     write_record(reporter, "result", fields);
 }
 
-void
-report_model(reporter_t *reporter, const void *bytes, size_t n_bytes)
+// Bytes as so many records as it takes; container logs break long lines.
+static void
+write_parts(reporter_t *reporter, const char *kind, const void *bytes, size_t n_bytes)
 {
     if (reporter->is_text)
         return;
@@ -277,17 +270,50 @@ report_model(reporter_t *reporter, const void *bytes, size_t n_bytes)
         size_t from = (size_t)(part - 1) * MODEL_PART_BYTES;
         size_t count = n_bytes - from < MODEL_PART_BYTES ? n_bytes - from : MODEL_PART_BYTES;
         char *text = base64_encode((const unsigned char *)bytes + from, count);
-        write_record(reporter, "model",
+        write_record(reporter, kind,
                      json_pack("{s:i, s:i, s:s}", "part", part, "parts", parts, "base64", text));
         free(text);
     }
 }
 
 void
-report_failed(reporter_t *reporter, const char *text)
+report_model(reporter_t *reporter, const void *bytes, size_t n_bytes)
+{
+    write_parts(reporter, "model", bytes, n_bytes);
+}
+
+void
+report_checkpoint(reporter_t *reporter, const void *bytes, size_t n_bytes)
+{
+    write_parts(reporter, "checkpoint", bytes, n_bytes);
+}
+
+// A text about a worker, or about nobody.
+static void
+write_blame(reporter_t *reporter, const char *kind, int rank, const char *text)
+{
+    json_t *fields = json_object();
+    json_t *value = json_string(text);
+    json_object_set_new(fields, "text", value ? value : json_string("(text that is not UTF-8)"));
+    if (rank != REPORT_NO_RANK)
+        json_object_set_new(fields, "rank", json_integer(rank));
+    write_record(reporter, kind, fields);
+}
+
+void
+report_failed(reporter_t *reporter, int rank, const char *text)
 {
     if (!reporter->is_text) // on a terminal the sentence on standard error is enough
-        write_text_record(reporter, "failed", "text", text);
+        write_blame(reporter, "failed", rank, text);
+}
+
+void
+report_lost(reporter_t *reporter, int rank, const char *text)
+{
+    if (reporter->is_text)
+        write_sentence(reporter, "%s", text);
+    else
+        write_blame(reporter, "lost", rank, text);
 }
 
 char *
@@ -341,6 +367,8 @@ parse_model(const json_t *record, report_t *report)
 static int
 parse_text(const json_t *record, const char *key, report_t *report)
 {
+    const json_t *rank = json_object_get(record, "rank");
+    report->rank = json_is_integer(rank) ? (int)json_integer_value(rank) : REPORT_NO_RANK;
     const char *text = json_string_value(json_object_get(record, key));
     if (!text)
         return -1;
@@ -349,8 +377,8 @@ parse_text(const json_t *record, const char *key, report_t *report)
 }
 
 // The kinds by name; the order is that of report_kind_t.
-static const char *const kind_names[] = {"listening", "joined", "started", "round",
-                                         "event",     "result", "model",   "failed"};
+static const char *const kind_names[] = {"listening", "joined", "started", "round", "event",
+                                         "result",    "model",  "failed",  "lost",  "checkpoint"};
 
 static int
 parse_kind(const json_t *record, report_t *report)
@@ -369,11 +397,13 @@ parse_kind(const json_t *record, report_t *report)
         return parse_round(record, &report->round);
     case REPORT_EVENT:
     case REPORT_FAILED:
+    case REPORT_LOST:
         return parse_text(record, "text", report);
     case REPORT_RESULT:
         fields_read(record, result_fields, &report->result);
         return isfinite(report->result.t_s) ? 0 : -1;
     case REPORT_MODEL:
+    case REPORT_CHECKPOINT:
         return parse_model(record, report);
     }
     return -1;

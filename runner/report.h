@@ -11,7 +11,9 @@
 //     event       text                             something worth keeping: a dropped frame, a loss
 //     result      the numbers of the whole run
 //     model       part, parts, base64              the safetensors file, cut into lines
-//     failed      text                             the run ends without a result
+//     failed      text, rank                       the run ends without a result
+//     lost        text, rank                       a worker is gone, and is to be started again
+//     checkpoint  part, parts, base64              the state behind a round (checkpoint.h)
 //
 // The same structs are written by the roles and read by `dmlx run`; a worker row also travels
 // inside the worker's UPDATE. Numbers that are not known are NAN (doubles) or -1 (counts) and are
@@ -27,7 +29,8 @@
 enum {
     REPORT_WORKERS_MAX = 10000,
     REPORT_LINE_BYTES_MAX = 8 << 20, // a round of 10,000 workers fits
-    REPORT_TEXT_MAX = 1024
+    REPORT_TEXT_MAX = 1024,
+    REPORT_NO_RANK = -1
 };
 
 // What one worker did in one round. DESIGN.md, section 6.
@@ -72,6 +75,7 @@ typedef struct result_report {
     char model_sha256[65];
     char data[32]; // "cifar10", "synthetic"
     char data_xxh128[33];
+    int parts; // attempts whose rounds these are: 1, or more after a checkpoint
 } result_report_t;
 
 typedef struct joined_report {
@@ -88,20 +92,23 @@ typedef enum {
     REPORT_EVENT,
     REPORT_RESULT,
     REPORT_MODEL,
-    REPORT_FAILED
+    REPORT_FAILED,
+    REPORT_LOST,
+    REPORT_CHECKPOINT
 } report_kind_t;
 
 // A record as read back. Free with report_free.
 typedef struct report {
     report_kind_t kind;
-    char text[REPORT_TEXT_MAX]; // endpoint, event, failure
+    char text[REPORT_TEXT_MAX]; // endpoint, event, failure, loss
+    int rank;                   // of REPORT_FAILED and REPORT_LOST, or REPORT_NO_RANK
     joined_report_t joined;
     int n_workers;    // of REPORT_STARTED
     double startup_s; // of REPORT_STARTED
     round_report_t round;
     result_report_t result;
-    int part, parts;      // of REPORT_MODEL, part from 1
-    unsigned char *bytes; // of REPORT_MODEL
+    int part, parts;      // of REPORT_MODEL and REPORT_CHECKPOINT, part from 1
+    unsigned char *bytes; // of them
     size_t n_bytes;
 } report_t;
 
@@ -123,7 +130,11 @@ void report_event(reporter_t *reporter, const char *format, ...)
 void report_result(reporter_t *reporter, const result_report_t *result);
 // Writes the file's bytes as so many lines as it takes; nothing on a terminal.
 void report_model(reporter_t *reporter, const void *bytes, size_t n_bytes);
-void report_failed(reporter_t *reporter, const char *text);
+// The same for the state behind a round.
+void report_checkpoint(reporter_t *reporter, const void *bytes, size_t n_bytes);
+// `rank` is the worker to blame, or REPORT_NO_RANK.
+void report_failed(reporter_t *reporter, int rank, const char *text);
+void report_lost(reporter_t *reporter, int rank, const char *text);
 
 // A worker row as the text that travels in an UPDATE; the caller frees it.
 char *worker_row_text(const worker_row_t *row);

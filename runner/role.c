@@ -9,8 +9,10 @@
 
 #include "engine/evaluate.h"
 #include "engine/model_file.h"
+#include "runner/base64.h"
 #include "runner/clock.h"
 #include "runner/data_find.h"
+#include "runner/envelope.h"
 #include "runner/host_facts.h"
 #include "runner/launch.h"
 #include "runner/memory.h"
@@ -30,7 +32,7 @@ role_fail(role_t *role, int status, const char *format, ...)
     va_end(arguments);
     fprintf(stderr, "dmlx %s: %s\n", role->command->name, text);
     if (role->reporter.out)
-        report_failed(&role->reporter, text);
+        report_failed(&role->reporter, role->blamed - 1, text);
     return status;
 }
 
@@ -66,7 +68,7 @@ fail_with_faults(role_t *role)
 {
     diag_print(role->diag, stderr);
     char *text = diag_text(role->diag);
-    report_failed(&role->reporter, text);
+    report_failed(&role->reporter, REPORT_NO_RANK, text);
     free(text);
     return STATUS_BAD_SPEC;
 }
@@ -98,7 +100,8 @@ take_cell(role_t *role, experiment_t *experiment, int nodes)
     host_facts_t host;
     host_facts_read("", &host);
     experiment_resolve(experiment, host.cores);
-    // Whether this host has the cores is for whoever set the limit to say: we may live under it already.
+    // Whether this host has the cores is for whoever set the limit to say: we may live under it
+    // already.
     role->plan = plan_new(experiment, 0, role->diag);
     if (!role->plan || (role->only && plan_only(role->plan, role->only, role->diag) != 0))
         return fail_with_faults(role);
@@ -118,6 +121,88 @@ take_cell(role_t *role, experiment_t *experiment, int nodes)
     const char *name = experiment_choice("train.data", role->experiment.train.data);
     role->data_folder = data_find(name, role->data, &fault);
     return role->data_folder ? STATUS_DONE : role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);
+}
+
+// Takes standard input apart; *experiment is the caller's to free.
+static int
+read_input(role_t *role, char **experiment)
+{
+    fault_t fault = {{0}};
+    char *text = NULL;
+    if (launch_text_read(STDIN_FILENO, TEXT_LIMIT_MS, &text, &fault) != 0)
+        return role_fail(role, STATUS_BAD_SPEC, "%s", fault.text);
+    if (!envelope_is(text)) {
+        *experiment = text;
+        return STATUS_DONE;
+    }
+    role->ring = envelope_part(text, ENVELOPE_KEYS);
+    role->attempt = envelope_part(text, ENVELOPE_ATTEMPT);
+    role->checkpoint = envelope_part(text, ENVELOPE_CHECKPOINT);
+    char *found = envelope_part(text, ENVELOPE_EXPERIMENT);
+    *experiment = found ? found : memory_text("");
+    envelope_wipe(text);
+    return STATUS_DONE;
+}
+
+int
+role_read_parts(role_t *role)
+{
+    char *experiment = NULL;
+    int status = read_input(role, &experiment);
+    free(experiment);
+    return status;
+}
+
+int
+role_keys(role_t *role, keys_t **keys)
+{
+    fault_t fault = {{0}};
+    transport_error_t error = {{0}};
+    *keys = NULL;
+    if (role->keys) {
+        *keys = keys_open(role->keys, &error);
+        return *keys ? STATUS_DONE : role_fail(role, STATUS_USAGE, "%s", error.text);
+    }
+    if (!role->ring)
+        return STATUS_DONE;
+    *keys = run_keys_parse(role->ring, &fault);
+    envelope_wipe(role->ring);
+    role->ring = NULL;
+    return *keys ? STATUS_DONE : role_fail(role, STATUS_CLUSTER, "%s", fault.text);
+}
+
+bool
+role_checkpoint(role_t *role, checkpoint_t *checkpoint)
+{
+    if (!role->checkpoint)
+        return false;
+    size_t n_bytes = 0;
+    char experiment[65];
+    fault_t fault = {"it is not base64"};
+    unsigned char *bytes = base64_decode(role->checkpoint, &n_bytes);
+    bool is_good = bytes && checkpoint_decode(bytes, n_bytes, checkpoint, &fault) == 0;
+    free(bytes);
+    free(role->checkpoint);
+    role->checkpoint = NULL;
+    checkpoint_experiment(role->text, experiment);
+    if (is_good && strcmp(checkpoint->experiment, experiment) != 0) {
+        fault_set(&fault, "it is of another experiment");
+        checkpoint_free(checkpoint);
+        is_good = false;
+    }
+    if (!is_good)
+        report_event(&role->reporter, "begins anew, since the checkpoint cannot be used: %s",
+                     fault.text);
+    return is_good;
+}
+
+void
+role_report_checkpoint(role_t *role, const checkpoint_t *state, const float *parameters)
+{
+    size_t n_bytes = 0;
+    void *bytes = checkpoint_encode(state, parameters, &n_bytes);
+    report_checkpoint(&role->reporter, bytes, n_bytes);
+    free(bytes);
 }
 
 int
@@ -140,10 +225,10 @@ role_read_file(role_t *role, const char *path, int nodes)
     experiment_t experiment = {0};
     int status = 0;
     if (path && strcmp(path, "-") == 0) {
-        fault_t fault = {{0}};
         char *text = NULL;
-        if (launch_text_read(STDIN_FILENO, TEXT_LIMIT_MS, &text, &fault) != 0)
-            return role_fail(role, STATUS_BAD_SPEC, "%s", fault.text);
+        status = read_input(role, &text);
+        if (status != STATUS_DONE)
+            return status;
         status = spec_read_text(text, "standard input", &options, &experiment, role->diag);
         free(text);
     } else if (path) {
@@ -227,6 +312,9 @@ void
 role_close(role_t *role)
 {
     free(role->text);
+    envelope_wipe(role->ring);
+    free(role->attempt);
+    free(role->checkpoint);
     free(role->data_folder);
     experiment_free(&role->experiment);
     plan_free(role->plan);

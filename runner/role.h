@@ -15,11 +15,13 @@
 
 #include "engine/dataset.h"
 #include "engine/network.h"
+#include "runner/checkpoint.h"
 #include "runner/command.h"
 #include "runner/diag.h"
 #include "runner/options.h"
 #include "runner/plan.h"
 #include "runner/report.h"
+#include "runner/run_keys.h"
 
 typedef struct role {
     const command_t *command;
@@ -31,6 +33,7 @@ typedef struct role {
     const char *data;
     const char *model;
     const char *cgroup;
+    const char *keys; // where the ring is read from
     double cpus;
     int threads, period_us, nodes;
     bool is_supervised; // standard input is the lifeline and begins with a framed text
@@ -43,6 +46,12 @@ typedef struct role {
     plan_t *plan;            // of which `cell` is the one that is run
     const plan_cell_t *cell;
     char *text; // of the cell: what workers are sent
+    int blamed; // the worker to blame for a failure: its rank + 1; 0: none
+
+    // What came on standard input beside the experiment; NULL where nothing did.
+    char *ring;       // text of a key ring, wiped by role_keys
+    char *attempt;    // id of the attempt
+    char *checkpoint; // base64: where an earlier attempt stopped
     char *data_folder;
 } role_t;
 
@@ -54,6 +63,21 @@ int role_start(role_t *role, const command_t *command, char **argv);
 // the one cell that fits --only and --nodes, and finds the data. `nodes` 0: any; a matrix of
 // several cells needs --only then.
 int role_read_file(role_t *role, const char *path, int nodes);
+
+// Reads what a supervised worker gets on standard input: its ring, or nothing. The experiment comes
+// from the coordinator.
+int role_read_parts(role_t *role);
+
+// The key ring of this process: that of --keys, else the one that came on standard input. *keys is
+// NULL when there is neither.
+int role_keys(role_t *role, keys_t **keys);
+
+// What an earlier attempt left, if it is of this very cell and can be read; else false, with an
+// event that says why. Free with checkpoint_free.
+bool role_checkpoint(role_t *role, checkpoint_t *checkpoint);
+
+// Tells the state behind a round, `parameters` (state->n_parameters) being the model's.
+void role_report_checkpoint(role_t *role, const checkpoint_t *state, const float *parameters);
 
 // The same from a text that another host sent, which must be of one cell.
 int role_read_text(role_t *role, const char *text, const char *from);

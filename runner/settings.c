@@ -89,7 +89,8 @@ const setting_t settings[] = {
      .help = "What weights and permutations are drawn from; repeat r uses seed + r - 1."},
     {"train.parallelism", SETTING_CHOICE, AT(train.parallelism), PARALLELISM_DATA, .is_axis = true,
      .choices = {[PARALLELISM_DATA] = "data", [PARALLELISM_MODEL] = "model"},
-     .help = "What the nodes share out: the samples, or the parameters, each node training its part on all samples."},
+     .help = "What the nodes share out: the samples, or the parameters, each node training its "
+             "part on all samples."},
     {"train.partition", SETTING_CHOICE, AT(train.partition), PARTITION_RESHUFFLED, .is_axis = true,
      .choices = {[PARTITION_RESHUFFLED] = "reshuffled", [PARTITION_FIXED] = "fixed"},
      .help = "Whether each epoch's permutation of all images is cut into parts anew, or each node "
@@ -114,6 +115,10 @@ const setting_t settings[] = {
      .help = "Address at which the coordinator is reached."},
     {"cluster.port", SETTING_INTEGER, AT(cluster.port), 0, .min = 0, .max = 65534, .also = "ports",
      .help = "The coordinator's port, the next one being its second; 0 takes free ones."},
+    {"cluster.encrypt", SETTING_CHOICE, AT(cluster.encrypt), ENCRYPT_AUTO, .is_axis = true,
+     .choices = {[ENCRYPT_AUTO] = "auto", [ENCRYPT_ALWAYS] = "always"}, .also = "curve tls keys",
+     .help = "Whether messages are encrypted and peers proven: \"auto\" does it wherever the "
+             "coordinator's address is not this machine's loopback."},
     {"cluster.enforce", SETTING_BOOLEAN, AT(cluster.enforce), true,
      .help = "Whether CPU limits are set; without them cores are threads, and every row says so."},
     {"cluster.period_ms", SETTING_INTEGER, AT(cluster.period_ms), 10, .unit = "ms", .min = 1,
@@ -127,7 +132,7 @@ const setting_t settings[] = {
      .max = 86400, .help = "For all workers to be ready, from the coordinator's start."},
     {"cluster.timeout.round_s", SETTING_REAL, AT(cluster.round_s), 600, .unit = "s", .min = 0.1,
      .max = 604800, .is_axis = true, .help = "For every update of a round, from its broadcast."},
-    {"cluster.timeout.silence_s", SETTING_REAL, AT(cluster.silence_s), 10, .unit = "s", .min = 0.1,
+    {"cluster.timeout.silence_s", SETTING_REAL, AT(cluster.silence_s), 4, .unit = "s", .min = 0.1,
      .max = 86400, .is_axis = true,
      .help = "Without a sign of life from a worker, or from the coordinator."},
     {"cluster.timeout.stop_s", SETTING_REAL, AT(cluster.stop_s), 5, .unit = "s", .min = 0.1,
@@ -141,6 +146,10 @@ const setting_t settings[] = {
      .help = "With on_loss \"continue\": fewer than these are too few to go on."},
     {"cluster.retries", SETTING_INTEGER, AT(cluster.retries), 1, .min = 0, .max = 100,
      .also = "retry", .help = "Further attempts at a run that failed."},
+    {"cluster.checkpoint", SETTING_BOOLEAN, AT(cluster.checkpoint), false,
+     .also = "resume save snapshot",
+     .help = "Whether the state behind each round is kept, so that a run that broke off goes on "
+             "there; it doubles the bytes of an update."},
 
     {"matrix.nodes", SETTING_ELSEWHERE, .text = "[ 1 ]", .unit = "workers", .min = 1, .max = 10000,
      .also = "workers clients hosts",

@@ -47,6 +47,7 @@ typedef enum {
     LAUNCHER_SWARM,
     LAUNCHER_SLURM
 } launcher_choice_t;
+typedef enum { ENCRYPT_AUTO, ENCRYPT_ALWAYS } encrypt_t;
 typedef enum { ON_LOSS_FAIL, ON_LOSS_CONTINUE, ON_LOSS_RESPAWN } on_loss_t;
 
 // The network: "lenet" by name, or the layers of `model = ( … )`. experiment_network makes the
@@ -94,13 +95,15 @@ typedef struct cluster {
     text_list_t hosts;
     char *address;     // the coordinator's, "127.0.0.1"
     long port;         // its first port of two; 0: any free ones
+    int encrypt;       // encrypt_t
     bool enforce;      // whether CPU limits are set; without them a row says so
     long period_ms;    // of the CPU quota
     double core_speed; // share of a real core that an emulated one is; SETTING_AUTO until resolved
     double join_s, round_s, silence_s, stop_s; // limits of waiting
     int on_loss;                               // on_loss_t
     long min_workers;
-    long retries; // of a cell that failed
+    long retries;    // of a cell that failed
+    bool checkpoint; // whether a failed cell goes on behind its last whole round
 } cluster_t;
 
 // One value of an axis. `text` is how ids, CSV and messages show it: "32", "0.5", "fixed".
@@ -230,8 +233,8 @@ char *experiment_differences(const experiment_t *there, const experiment_t *here
 // "reshuffled".
 const char *experiment_choice(const char *path, int value);
 
-// The learning rate on that many nodes: learning_rate times 1, nodes or the square root of nodes; unscaled in model
-// parallelism, where every node takes all steps.
+// The learning rate on that many nodes: learning_rate times 1, nodes or the square root of nodes;
+// unscaled in model parallelism, where every node takes all steps.
 double experiment_learning_rate(const experiment_t *experiment, long nodes);
 
 // The network to build.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runner/clock.h"
+#include "runner/memory.h"
 #include "runner/signals.h"
 
 static size_t
@@ -65,6 +66,14 @@ trainee_rounds(const experiment_t *experiment, int nodes, size_t n_samples)
                  round_samples);
 }
 
+bool
+trainee_tells_velocity(const experiment_t *experiment)
+{
+    const cluster_t *cluster = &experiment->cluster;
+    return experiment->train.momentum > 0 &&
+           (cluster->checkpoint || cluster->on_loss == ON_LOSS_RESPAWN);
+}
+
 static int
 open_network(trainee_t *trainee, const experiment_t *experiment, int threads, engine_error_t *error)
 {
@@ -116,6 +125,9 @@ trainee_open(trainee_t *trainee, const experiment_t *experiment, const char *dat
         trainee_close(trainee);
         return -1;
     }
+    trainee->begun = -1;
+    if (trainee_tells_velocity(experiment))
+        trainee->undo = memory_new(network_parameter_count(trainee->network) * sizeof(float));
     trainee->rounds =
         trainee_rounds(experiment, nodes, dataset_length(trainee->data, DATASET_TRAIN));
     if (experiment->train.local_steps > 0)
@@ -129,6 +141,8 @@ trainee_open(trainee_t *trainee, const experiment_t *experiment, const char *dat
 void
 trainee_close(trainee_t *trainee)
 {
+    free(trainee->undo);
+    trainee->undo = NULL;
     trainer_free(&trainee->trainer);
     sampler_free(&trainee->sampler);
     network_free(&trainee->network);
@@ -158,8 +172,31 @@ static int
 stop_when_asked(const trainer_progress_t *progress, void *arg)
 {
     (void)progress;
-    (void)arg;
-    return signals_stop();
+    const trainee_t *trainee = arg;
+    return signals_stop() || (trainee->is_unwanted && trainee->is_unwanted(trainee->context));
+}
+
+void
+trainee_restore(trainee_t *trainee, const float *velocity)
+{
+    memcpy(trainer_velocity(trainee->trainer), velocity,
+           network_parameter_count(trainee->network) * sizeof *velocity);
+    trainee->begun = -1;
+}
+
+// Keeps the velocity that the round begins with, or goes back to it.
+static void
+begin_round(trainee_t *trainee, int round)
+{
+    if (!trainee->undo)
+        return;
+    float *velocity = trainer_velocity(trainee->trainer);
+    size_t n_bytes = network_parameter_count(trainee->network) * sizeof *velocity;
+    if (trainee->begun == round)
+        memcpy(velocity, trainee->undo, n_bytes);
+    else
+        memcpy(trainee->undo, velocity, n_bytes);
+    trainee->begun = round;
 }
 
 int
@@ -167,6 +204,7 @@ trainee_round(trainee_t *trainee, int round, double wait_s, worker_row_t *row, f
 {
     size_t first = 0, end = 0;
     round_range(trainee, round, &first, &end);
+    begin_round(trainee, round);
     limits_usage_t before, after;
     host_process_t process;
     trainer_progress_t progress = {0};
@@ -176,12 +214,12 @@ trainee_round(trainee_t *trainee, int round, double wait_s, worker_row_t *row, f
     double cpu_s = clock_cpu_s();
     double began_s = clock_s();
     int status =
-        trainer_run(trainee->trainer, first, end, stop_when_asked, NULL, &progress, &error);
+        trainer_run(trainee->trainer, first, end, stop_when_asked, trainee, &progress, &error);
     double compute_s = clock_s() - began_s;
     cpu_s = clock_cpu_s() - cpu_s;
     limits_measure(&trainee->limit, &after);
     if (status == ENGINE_INTERRUPTED)
-        return -2;
+        return signals_stop() ? -2 : -3;
     if (status != 0) {
         fault_set(fault, "%s in round %d", error.text, round + 1);
         return -1;

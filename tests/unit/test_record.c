@@ -135,7 +135,7 @@ a_row_is_one_line_of_rfc_4180_with_its_axes(void **state)
     char *text = read_file("runs.csv");
     assert_non_null(strstr(text, "cell,nodes,cores,train.batch,repeat,attempt,status,"));
     assert_non_null(strstr(text, "\nn3-c1.5,3,1.5,32,1,a1,done,,10,8,2,,"));
-    assert_non_null(strstr(text, ",yes,\"one, \"\"two\"\" three\"\n"));
+    assert_non_null(strstr(text, ",yes,,\"one, \"\"two\"\" three\"\n"));
     free(text);
 }
 
@@ -258,6 +258,30 @@ rounds_are_rows_a_worker_each(void **state)
     free(text);
 }
 
+static void
+an_attempt_takes_over_the_rounds_it_goes_on_behind(void **state)
+{
+    (void)state;
+    record_error_t error;
+    record_t *record = open_it("h");
+    worker_row_t row = {.compute_s = 0.5, .samples = 10, .loss = 2};
+    round_report_t round = {.rounds = 5, .round_s = 1, .n_workers = 1, .workers = &row};
+    for (round.round = 1; round.round <= 3; round.round++)
+        assert_int_equal(record_round(record, "c", 1, "a1", &round, &error), RECORD_OK);
+    round.round = 1;
+    assert_int_equal(record_round(record, "c", 2, "a1", &round, &error), RECORD_OK);
+
+    assert_int_equal(record_adopt_rounds(record, "c", 1, "a1", 2, "a2", &error), RECORD_OK);
+    char *text = read_file("rounds.csv");
+    assert_non_null(strstr(text, "\nc,1,a2,1,0,0.5,"));
+    assert_non_null(strstr(text, "\nc,1,a2,2,0,0.5,"));
+    assert_null(strstr(text, "\nc,1,a2,3,"));
+    assert_null(strstr(text, "\nc,2,a2,"));
+    free(text);
+    assert_int_equal(record_adopt_rounds(record, "c", 1, "a1", 4, "a3", &error), RECORD_DAMAGED);
+    record_close(&record);
+}
+
 int
 main(void)
 {
@@ -270,6 +294,7 @@ main(void)
         CASE(a_folder_that_is_being_written_is_refused_naming_the_holder),
         CASE(a_full_disk_leaves_whole_rows),
         CASE(rounds_are_rows_a_worker_each),
+        CASE(an_attempt_takes_over_the_rounds_it_goes_on_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
