@@ -144,32 +144,45 @@ is_nonnegative(const double *solution, size_t n)
     return true;
 }
 
-// The coefficients of least squares, under the model's bounds. The unbounded answer is tried first;
-// it is mostly the one.
-static bool
-solve(const model_t *model, const normal_t *normal, const double *target, double *best)
+// What the sum of squares falls by, from that of nothing to that of a set's own best coefficients.
+static double
+gain_of(const normal_t *normal, const double *target, const double *solution)
 {
-    const unsigned all = (1u << model->n_terms) - 1u;
-    if (!solve_set(normal, target, all, best))
+    double gain = 0.0;
+    for (size_t i = 0; i < normal->n_terms; i++)
+        gain += target[i] * solution[i];
+    return gain;
+}
+
+// The coefficients of least squares among the terms in `within`, under the model's bounds. The
+// unbounded answer is tried first; it is mostly the one.
+static bool
+solve(const model_t *model, const normal_t *normal, const double *target, unsigned within,
+      double *best)
+{
+    if (!solve_set(normal, target, within, best))
         return false;
     if (!model->is_nonnegative || is_nonnegative(best, model->n_terms))
         return true;
     double best_gain = -1.0;
-    for (unsigned set = 0; set < all; set++) {
+    for (unsigned set = 0; set < within; set++) {
         double solution[TERMS];
-        if (!solve_set(normal, target, set, solution) || !is_nonnegative(solution, model->n_terms))
+        if ((set & ~within) != 0 || !solve_set(normal, target, set, solution) ||
+            !is_nonnegative(solution, model->n_terms))
             continue;
-        // At a set's own optimum the sum of squares is smaller than that of nothing by
-        // targetᵀ·solution.
-        double gain = 0.0;
-        for (size_t i = 0; i < model->n_terms; i++)
-            gain += target[i] * solution[i];
+        const double gain = gain_of(normal, target, solution);
         if (gain > best_gain) {
             best_gain = gain;
             memcpy(best, solution, sizeof solution);
         }
     }
     return true;
+}
+
+static unsigned
+all_terms(const model_t *model)
+{
+    return (1u << model->n_terms) - 1u;
 }
 
 static double
@@ -270,16 +283,6 @@ root_of(const normal_t *normal, double *root)
     return is_regular;
 }
 
-// What the sum of squares falls by, from nothing to the coefficients that are best among `set`.
-static double
-gain_of(const normal_t *normal, const double *solution)
-{
-    double gain = 0.0;
-    for (size_t i = 0; i < normal->n_terms; i++)
-        gain += normal->target[i] * solution[i];
-    return gain;
-}
-
 // Whether the data allow the terms outside `set` to be nothing: F test of the rise in the sum of
 // squares.
 static bool
@@ -292,7 +295,8 @@ is_allowed(const fit_t *fit, const normal_t *normal, unsigned set)
         n_left_out += !(set >> i & 1u);
     if (set == 0 || !solve_set(normal, normal->target, set, smaller) || !is_nonnegative(smaller, n))
         return false;
-    const double rise = gain_of(normal, fit->coefficients) - gain_of(normal, smaller);
+    const double rise = gain_of(normal, normal->target, fit->coefficients) -
+                        gain_of(normal, normal->target, smaller);
     const double f = rise / n_left_out / (fit->sigma * fit->sigma);
     return f <= 0.0 || gsl_cdf_fdist_Q(f, n_left_out, fit->degrees) > 0.05;
 }
@@ -303,7 +307,6 @@ draw_family(const fit_t *fit, const normal_t *normal, const double *root, unsign
             gsl_rng *random, double *draws)
 {
     const size_t n = fit->model->n_terms;
-    const unsigned all = (1u << n) - 1u;
     double center[TERMS];
     (void)solve_set(normal, normal->target, set, center);
     for (size_t draw = 0; draw < FIT_DRAWS; draw++) {
@@ -319,10 +322,7 @@ draw_family(const fit_t *fit, const normal_t *normal, const double *root, unsign
                 target[i] += sigma * root[i * n + j] * z[j];
         }
         double solution[TERMS] = {0};
-        if (set == all)
-            (void)solve(fit->model, normal, target, solution);
-        else
-            (void)solve_set(normal, target, set, solution);
+        (void)solve(fit->model, normal, target, set, solution);
         memcpy(draws + draw * n, solution, n * sizeof *solution);
     }
 }
@@ -331,7 +331,7 @@ static void
 draw_coefficients(fit_t *fit, const normal_t *normal, unsigned long seed)
 {
     const size_t n = fit->model->n_terms;
-    const unsigned all = (1u << n) - 1u;
+    const unsigned all = all_terms(fit->model);
     double root[TERMS * TERMS];
     if (!root_of(normal, root))
         return;
@@ -393,7 +393,7 @@ fit_coefficients(fit_t *fit, const fit_point_t *points, size_t n, group_t *group
     }
     fit->largest = groups[fit->n_sizes - 1].at.x;
     *normal = normal_of(model, groups, fit->n_sizes);
-    if (!solve(model, normal, normal->target, fit->coefficients)) {
+    if (!solve(model, normal, normal->target, all_terms(model), fit->coefficients)) {
         snprintf(fit->note, sizeof fit->note, "its terms cannot be told apart at these sizes");
         return false;
     }

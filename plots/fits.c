@@ -7,13 +7,12 @@
 #include "plots/csv.h"
 #include "plots/memory.h"
 
-// Which models are tried on what. The first is the one that stands where none can be told to be
-// better.
-static const char *const TIME_MODELS[] = {"amdahl", "usl", "ernest", "linear", "exponential", NULL};
-static const char *const WORK_MODELS[] = {"amdahl", "usl", "ernest", "linear", "exponential", NULL};
+// Which models are tried on what.
+static const char *const MODELS[] = {"amdahl", "usl", "ernest", "linear", "exponential", NULL};
 static const char *const OVERHEAD_MODELS[] = {"communication", "straggler", "linear", NULL};
 static const char *const TREND[] = {"linear", NULL};
-// What may be chosen to extrapolate by: laws that cannot turn negative.
+// What may be chosen to extrapolate by: laws that cannot turn negative. The first stands where none
+// can be told to be better.
 static const char *const WORK_LAWS[] = {"amdahl", "usl", "ernest", NULL};
 static const char *const OVERHEAD_LAWS[] = {"communication", "straggler", NULL};
 
@@ -80,20 +79,70 @@ add_fit(draft_t *draft, const subject_t *subject, const fit_t *fit, bool is_chos
 }
 
 static void
-add_fits(draft_t *draft, const line_t *line, quantity_t quantity, const char *const *models)
+add_point_fits(draft_t *draft, const subject_t *subject, const fit_point_t *points, size_t n,
+               const char *const *models, const char *const *laws)
+{
+    fit_t best = fit_best(laws, points, n);
+    for (size_t i = 0; models[i] != NULL; i++) {
+        fit_t fit = fit_model(model_named(models[i]), points, n);
+        const bool is_chosen = fit.is_good && fit.model == best.model && models[1] != NULL;
+        add_fit(draft, subject, &fit, is_chosen);
+        fit_clear(&fit);
+    }
+    fit_clear(&best);
+}
+
+static void
+add_fits(draft_t *draft, const line_t *line, quantity_t quantity, const char *const *models,
+         const char *const *laws)
 {
     const subject_t subject = {line->summary->set->name, quantity_name(quantity),
                                line->axis == LINE_NODES ? "nodes" : "cores"};
     size_t n;
     fit_point_t *points = line_points(line, quantity, &n);
-    fit_t best = fit_best(models, points, n);
-    for (size_t i = 0; models[i] != NULL; i++) {
-        fit_t fit = fit_model(model_named(models[i]), points, n);
-        const bool is_chosen = fit.is_good && fit.model == best.model && models[1] != NULL;
-        add_fit(draft, &subject, &fit, is_chosen);
-        fit_clear(&fit);
+    add_point_fits(draft, &subject, points, n, models, laws);
+    free(points);
+}
+
+// ---- what rounds.csv says of communication ----
+
+// The bytes of one update, against the transfers a node adds to a round: the model to it, the
+// update from it (Hockney).
+static void
+add_bandwidth(draft_t *draft, const subject_t *subject, const fit_point_t *points, size_t n,
+              double bytes)
+{
+    fit_t fit = fit_model(model_named("communication"), points, n);
+    if (fit.is_good && bytes > 0.0) {
+        const fit_value_t transfer = fit_parameter(&fit, 1);
+        const fit_value_t bandwidth = {2.0 * bytes / transfer.value, 2.0 * bytes / transfer.high,
+                                       2.0 * bytes / transfer.low};
+        add_start(draft, subject, "communication", "bandwidth_bytes_per_s");
+        add_value(draft, bandwidth);
+        add_end(draft, &fit, false);
     }
-    fit_clear(&best);
+    fit_clear(&fit);
+}
+
+static void
+add_round_fits(draft_t *draft, const line_t *nodes)
+{
+    static const char *const communication[] = {"communication", NULL};
+    static const char *const straggling[] = {"straggler", NULL};
+    const char *set = nodes->summary->set->name;
+    const subject_t subjects[] = {{set, "round_communication_s", "nodes"},
+                                  {set, "round_straggling_s", "nodes"}};
+    size_t n;
+    double bytes;
+    fit_point_t *points = line_round_points(nodes, LINE_COMMUNICATION, &n, &bytes);
+    if (n > 0) {
+        add_point_fits(draft, &subjects[0], points, n, communication, communication);
+        add_bandwidth(draft, &subjects[0], points, n, bytes);
+    }
+    free(points);
+    points = line_round_points(nodes, LINE_STRAGGLING, &n, &bytes);
+    if (n > 0)
+        add_point_fits(draft, &subjects[1], points, n, straggling, straggling);
     free(points);
 }
 
@@ -165,10 +214,11 @@ add_set(draft_t *draft, const summary_t *summary)
 {
     line_t nodes = line_find(&summary, 1, LINE_NODES);
     if (nodes.n > 0) {
-        add_fits(draft, &nodes, QUANTITY_T, TIME_MODELS);
-        add_fits(draft, &nodes, QUANTITY_WORK, WORK_MODELS);
-        add_fits(draft, &nodes, QUANTITY_OVERHEAD, OVERHEAD_MODELS);
-        add_fits(draft, &nodes, QUANTITY_SPEEDUP, TREND);
+        add_fits(draft, &nodes, QUANTITY_T, MODELS, WORK_LAWS);
+        add_fits(draft, &nodes, QUANTITY_WORK, MODELS, WORK_LAWS);
+        add_fits(draft, &nodes, QUANTITY_OVERHEAD, OVERHEAD_MODELS, OVERHEAD_LAWS);
+        add_fits(draft, &nodes, QUANTITY_SPEEDUP, TREND, TREND);
+        add_round_fits(draft, &nodes);
         fits_extrapolation_t e = fits_extrapolate(&nodes);
         const char *name = summary->set->name;
         add_crossing(draft, name, &e.work, &e.overhead, e.crossing, "scaling models");
@@ -178,8 +228,8 @@ add_set(draft_t *draft, const summary_t *summary)
     }
     line_t cores = line_find(&summary, 1, LINE_CORES);
     if (cores.n > 0) {
-        add_fits(draft, &cores, QUANTITY_T, TIME_MODELS);
-        add_fits(draft, &cores, QUANTITY_SPEEDUP, TREND);
+        add_fits(draft, &cores, QUANTITY_T, MODELS, WORK_LAWS);
+        add_fits(draft, &cores, QUANTITY_SPEEDUP, TREND, TREND);
     }
     line_clear(&nodes);
     line_clear(&cores);

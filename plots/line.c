@@ -130,3 +130,82 @@ line_points(const line_t *line, quantity_t quantity, size_t *n_points)
     }
     return points;
 }
+
+// One round of one run, as its workers' rows go by.
+typedef struct {
+    double round_s, slowest_s, sum_s;
+    size_t n_workers;
+} round_sum_t;
+
+enum { ROUNDS_MAX = 100000 };
+
+// The rounds of a run, by their number.
+static size_t
+sum_rounds(const results_set_t *set, size_t run, round_sum_t **sums, double *bytes, size_t *n_bytes)
+{
+    size_t n = 0;
+    *sums = NULL;
+    for (size_t i = 0; i < set->n_rounds; i++) {
+        const results_round_t *r = &set->rounds[i];
+        if (r->run != run || r->round < 0 || r->round >= ROUNDS_MAX || !isfinite(r->compute_s))
+            continue;
+        const size_t index = (size_t)r->round;
+        if (index >= n) {
+            *sums = plots_resize(*sums, index + 1, sizeof **sums);
+            memset(*sums + n, 0, (index + 1 - n) * sizeof **sums);
+            n = index + 1;
+        }
+        round_sum_t *sum = &(*sums)[index];
+        sum->round_s = fmax(sum->round_s, r->round_s);
+        sum->slowest_s = fmax(sum->slowest_s, r->compute_s);
+        sum->sum_s += r->compute_s;
+        sum->n_workers++;
+        if (isfinite(r->sent_bytes) && r->sent_bytes > 0.0) {
+            *bytes += r->sent_bytes;
+            (*n_bytes)++;
+        }
+    }
+    return n;
+}
+
+// The mean over a run's rounds, NAN when it has none of several workers.
+static double
+round_mean(const results_set_t *set, size_t run, line_round_t what, double *bytes, size_t *n_bytes)
+{
+    round_sum_t *sums;
+    const size_t n = sum_rounds(set, run, &sums, bytes, n_bytes);
+    double total = 0.0;
+    size_t n_rounds = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (sums[i].n_workers < 2)
+            continue;
+        const double mean_s = sums[i].sum_s / (double)sums[i].n_workers;
+        total += what == LINE_COMMUNICATION ? fmax(0.0, sums[i].round_s - sums[i].slowest_s)
+                                            : sums[i].slowest_s - mean_s;
+        n_rounds++;
+    }
+    free(sums);
+    return n_rounds > 0 ? total / (double)n_rounds : NAN;
+}
+
+fit_point_t *
+line_round_points(const line_t *line, line_round_t what, size_t *n_points, double *bytes)
+{
+    const results_set_t *set = line->summary->set;
+    fit_point_t *points = plots_alloc(set->n_runs, sizeof *points);
+    size_t n_bytes = 0;
+    *n_points = 0;
+    *bytes = 0.0;
+    for (size_t i = 0; i < line->n; i++) {
+        const char *cell = line_cell(line, i)->cell;
+        for (size_t run = 0; run < set->n_runs; run++) {
+            if (!set->runs[run].is_done || strcmp(set->runs[run].cell, cell) != 0)
+                continue;
+            const double mean = round_mean(set, run, what, bytes, &n_bytes);
+            if (isfinite(mean))
+                points[(*n_points)++] = (fit_point_t){.x = line_x(line, i), .y = mean};
+        }
+    }
+    *bytes = n_bytes > 0 ? *bytes / (double)n_bytes : NAN;
+    return points;
+}

@@ -29,4 +29,13 @@ double line_value(const results_run_t *run, quantity_t quantity);
 // Every finished repeat as a point; for QUANTITY_SPEEDUP, every cell. The caller frees them.
 fit_point_t *line_points(const line_t *line, quantity_t quantity, size_t *n_points);
 
+// What rounds.csv says of a round, beyond its computing: what the round took after its slowest
+// worker was done (LINE_COMMUNICATION), and how much longer the slowest computed than the mean
+// worker (LINE_STRAGGLING).
+typedef enum { LINE_COMMUNICATION, LINE_STRAGGLING } line_round_t;
+// Each finished run of more than one node as a point, the mean of its rounds in seconds. `bytes`
+// receives the mean size of an update, NAN where it is not known. The caller frees the points.
+fit_point_t *line_round_points(const line_t *line, line_round_t what, size_t *n_points,
+                               double *bytes);
+
 #endif

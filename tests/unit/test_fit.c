@@ -238,6 +238,48 @@ the_papers_regressions_give_the_papers_limit(void **state)
     results_free(&results);
 }
 
+static void
+rounds_tell_communication_from_straggling(void **state)
+{
+    (void)state;
+    static char cells[2][8] = {"n1-c2", "n2-c4"};
+    static char nothing[] = "";
+    results_run_t runs[2] = {
+        {.cell = cells[0], .nodes = 1, .cores = 2, .is_done = true, .t_s = 9, .work_s = 9},
+        {.cell = cells[1], .nodes = 2, .cores = 4, .is_done = true, .t_s = 6, .work_s = 5},
+    };
+    for (int i = 0; i < 2; i++) {
+        runs[i].mean_of = 1;
+        runs[i].enforced = nothing;
+    }
+    // Two rounds of two workers: slowest 3 and 2, means 2.5 and 2, rounds of 3.4 and 2.2 seconds.
+    results_round_t rounds[] = {
+        {.run = 0, .round = 0, .rank = 0, .compute_s = 9, .round_s = 9},
+        {.run = 1, .round = 0, .rank = 0, .compute_s = 2, .round_s = 3.4, .sent_bytes = 100},
+        {.run = 1, .round = 0, .rank = 1, .compute_s = 3, .round_s = 3.4, .sent_bytes = 100},
+        {.run = 1, .round = 1, .rank = 0, .compute_s = 2, .round_s = 2.2, .sent_bytes = 100},
+        {.run = 1, .round = 1, .rank = 1, .compute_s = 2, .round_s = 2.2, .sent_bytes = 100},
+    };
+    const results_set_t set = {
+        .name = nothing, .runs = runs, .n_runs = 2, .rounds = rounds, .n_rounds = 5};
+    summary_t *summary = summary_new(&set);
+    const summary_t *summaries[] = {summary};
+    line_t line = line_find(summaries, 1, LINE_NODES);
+    size_t n;
+    double bytes;
+    fit_point_t *points = line_round_points(&line, LINE_COMMUNICATION, &n, &bytes);
+    assert_int_equal(n, 1); // one node alone has no company to talk to
+    near(points[0].x, 2, 0);
+    near(points[0].y, 0.3, 1e-12);
+    near(bytes, 100, 0);
+    free(points);
+    points = line_round_points(&line, LINE_STRAGGLING, &n, &bytes);
+    near(points[0].y, 0.25, 1e-12);
+    free(points);
+    line_clear(&line);
+    summary_free(&summary);
+}
+
 int
 main(void)
 {
@@ -251,6 +293,7 @@ main(void)
         cmocka_unit_test(the_held_out_size_chooses_the_model),
         cmocka_unit_test(the_same_points_give_the_same_intervals_in_any_order),
         cmocka_unit_test(lines_cross_where_they_cross),
+        cmocka_unit_test(rounds_tell_communication_from_straggling),
         cmocka_unit_test(the_papers_regressions_give_the_papers_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
