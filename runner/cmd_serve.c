@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/average.h"
+#include "engine/server_optimizer.h"
 #include "runner/clock.h"
 #include "runner/memory.h"
 #include "runner/phase.h"
@@ -31,6 +32,9 @@ typedef struct server {
     char checksum[DATASET_CHECKSUM_BYTES]; // of our data: every worker's must be the same
     network_t *network;
     average_t *average;
+    server_optimizer_t *optimizer;
+    float *block;   // (n_block) what a round begins with: the parameters and, where it is averaged,
+    size_t n_block; // the velocity behind them
     int nodes, rounds;
     worker_row_t *rows; // (nodes) of the round under way
     int n_rows;
@@ -260,8 +264,7 @@ try_round(server_t *server, int round, coordinator_fault_t *fault)
         return code;
     average_clear(server->average);
     server->n_rows = 0;
-    return coordinator_round(server->coordinator, (uint32_t)round,
-                             network_parameters(server->network), server->state.n_parameters,
+    return coordinator_round(server->coordinator, (uint32_t)round, server->block, server->n_block,
                              take_update, server, fault);
 }
 
@@ -308,6 +311,26 @@ add_up(server_t *server, const round_report_t *report)
                (size_t)server->nodes * state->n_parameters * sizeof(float));
 }
 
+// Makes the next round's beginning of the updates: the coordinator's step towards the mean of the
+// models, and the mean itself of what is no parameter that is trained (batch-norm's statistics) and
+// of the velocities.
+static void
+take_mean(server_t *server)
+{
+    float *parameters = network_parameters(server->network);
+    size_t n = server->state.n_parameters;
+    average_finish(server->average, server->block);
+    server_optimizer_step(server->optimizer, parameters, server->block);
+    const tensor_view_t *tensors = network_tensors(server->network);
+    for (int i = 0; i < network_tensor_count(server->network); i++)
+        if (!tensors[i].is_trained)
+            memcpy(parameters + tensors[i].offset, server->block + tensors[i].offset,
+                   tensors[i].count * sizeof *parameters);
+    memcpy(server->block, parameters, n * sizeof *parameters);
+    for (int rank = 0; server->n_block > n && rank < server->nodes; rank++)
+        memcpy(server->velocities + (size_t)rank * n, server->block + n, n * sizeof *parameters);
+}
+
 static int
 run_round(server_t *server, int round)
 {
@@ -318,7 +341,7 @@ run_round(server_t *server, int round)
         return fail_wait(server, code, &fault);
     phase_enter("averaging", round);
     double last_s = clock_s();
-    average_finish(server->average, network_parameters(server->network));
+    take_mean(server);
     double ended_s = clock_s();
 
     round_report_t report = {
@@ -440,6 +463,23 @@ open_state(server_t *server)
     return STATUS_DONE;
 }
 
+// What takes the model from round to round.
+static void
+open_step(server_t *server)
+{
+    const experiment_t *experiment = &server->role->experiment;
+    size_t n = server->state.n_parameters;
+    bool has_velocity = trainee_averages_velocity(experiment);
+    server->n_block = has_velocity ? 2 * n : n;
+    server->block = memory_new(server->n_block * sizeof *server->block);
+    memcpy(server->block, network_parameters(server->network), n * sizeof *server->block);
+    if (has_velocity) // after a round all workers have the same
+        memcpy(server->block + n, server->state.velocities, n * sizeof *server->block);
+    server->average = average_new(server->n_block);
+    server->optimizer = server_optimizer_new(n, experiment->train.server_momentum,
+                                             experiment->train.server_learning_rate);
+}
+
 static int
 open_server(server_t *server, const char *endpoint)
 {
@@ -454,13 +494,14 @@ open_server(server_t *server, const char *endpoint)
     if (network_new(&server->network, &spec, EVALUATION_BATCH, 1, &error) != 0)
         return role_fail(role, STATUS_BAD_SPEC, "%s", error.text);
     network_initialize(server->network, (uint64_t)role->experiment.train.seed);
-    server->average = average_new(network_parameter_count(server->network));
     server->rounds = trainee_rounds(&role->experiment, server->nodes,
                                     dataset_length(server->data, DATASET_TRAIN));
 
     int status = open_state(server);
-    if (status == STATUS_DONE)
+    if (status == STATUS_DONE) {
+        open_step(server);
         status = role_keys(role, &server->keys);
+    }
     if (status != STATUS_DONE)
         return status;
     const cluster_t *cluster = &role->experiment.cluster;
@@ -510,6 +551,8 @@ run_role(role_t *role, const char *path, const char *endpoint)
         status = serve(&server);
     coordinator_free(server.coordinator);
     average_free(&server.average);
+    server_optimizer_free(&server.optimizer);
+    free(server.block);
     network_free(&server.network);
     dataset_close(&server.data);
     keys_free(server.keys);

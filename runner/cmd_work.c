@@ -135,11 +135,12 @@ do_round(work_t *work, const worker_task_t *task, double wait_s)
     size_t n = network_parameter_count(network);
     if (task->round == 0)
         return take_state(work, task);
-    if (task->n != n)
+    bool has_velocity = trainee_averages_velocity(&work->role->experiment);
+    if (task->n != (has_velocity ? 2 * n : n))
         return give_up(work, "the coordinator's model is of another network");
-    float *parameters = network_parameters(network);
-    for (size_t i = 0; i < n; i++)
-        parameters[i] = task->parameters[i];
+    memcpy(network_parameters(network), task->parameters, n * sizeof(float));
+    if (has_velocity)
+        memcpy(trainer_velocity(work->trainee.trainer), task->parameters + n, n * sizeof(float));
 
     worker_row_t row = {.rank = work->rank};
     fault_t fault = {{0}};

@@ -81,6 +81,21 @@ const setting_t settings[] = {
      .help = "Share of the last step's velocity that is kept, as in torch.optim.SGD."},
     {"train.nesterov", SETTING_BOOLEAN, AT(train.nesterov), false, .is_axis = true,
      .help = "Nesterov's momentum; needs momentum over 0."},
+    {"train.momentum_rounds", SETTING_CHOICE, AT(train.momentum_rounds), MOMENTUM_KEEP,
+     .is_axis = true,
+     .choices =
+         {[MOMENTUM_KEEP] = "keep", [MOMENTUM_RESET] = "reset", [MOMENTUM_AVERAGE] = "average"},
+     .help = "What becomes of the workers' velocities when their models are averaged: each keeps "
+             "its own, begins at 0 again, or gets the mean of all, which doubles the bytes of a "
+             "round. One node keeps its own."},
+    {"train.server_learning_rate", SETTING_REAL, AT(train.server_learning_rate), 1, .min = 1e-6,
+     .max = 1000, .is_axis = true, .also = "server_lr outer_lr",
+     .help = "How far the coordinator goes towards the mean of the models: 1 takes the mean. One "
+             "node has no coordinator."},
+    {"train.server_momentum", SETTING_REAL, AT(train.server_momentum), 0, .min = 0, .max = 0.999999,
+     .is_axis = true, .also = "outer_momentum slow_momentum slowmo",
+     .help = "Share of the coordinator's last step that is added to the next, as in FedAvgM and "
+             "SlowMo; it makes steps longer by up to 1 / (1 - server_momentum)."},
     {"train.weight_decay", SETTING_REAL, AT(train.weight_decay), 0, .min = 0, .max = 1,
      .is_axis = true, .also = "decay l2",
      .help = "Share of each weight that is added to its gradient."},

@@ -39,6 +39,7 @@ typedef enum { DATA_CIFAR10, DATA_SYNTHETIC, DATA_OWN } data_choice_t;
 typedef enum { LR_SCALING_NONE, LR_SCALING_LINEAR, LR_SCALING_SQRT } lr_scaling_t;
 typedef enum { PARALLELISM_DATA, PARALLELISM_MODEL } parallelism_t;
 typedef enum { STRATEGY_AVERAGE } strategy_t;
+typedef enum { MOMENTUM_KEEP, MOMENTUM_RESET, MOMENTUM_AVERAGE } momentum_rounds_t;
 typedef enum {
     LAUNCHER_LOCAL,
     LAUNCHER_SSH,
@@ -83,6 +84,9 @@ typedef struct train {
     double warmup_epochs; // of any schedule; 0 for none
     bool nesterov;
     double momentum, weight_decay;
+    int momentum_rounds;         // momentum_rounds_t: what a round makes of the velocities
+    double server_learning_rate; // of the coordinator's step; 1 and
+    double server_momentum;      // 0 are plain averaging
     long seed;
     int parallelism; // parallelism_t
     int partition;   // partition_t

@@ -67,11 +67,18 @@ trainee_rounds(const experiment_t *experiment, int nodes, size_t n_samples)
 }
 
 bool
+trainee_averages_velocity(const experiment_t *experiment)
+{
+    return experiment->train.momentum > 0 && experiment->train.momentum_rounds == MOMENTUM_AVERAGE;
+}
+
+bool
 trainee_tells_velocity(const experiment_t *experiment)
 {
     const cluster_t *cluster = &experiment->cluster;
     return experiment->train.momentum > 0 &&
-           (cluster->checkpoint || cluster->on_loss == ON_LOSS_RESPAWN);
+           (cluster->checkpoint || cluster->on_loss == ON_LOSS_RESPAWN ||
+            trainee_averages_velocity(experiment));
 }
 
 static int
@@ -126,6 +133,7 @@ trainee_open(trainee_t *trainee, const experiment_t *experiment, const char *dat
         return -1;
     }
     trainee->begun = -1;
+    trainee->resets_velocity = nodes > 1 && experiment->train.momentum_rounds == MOMENTUM_RESET;
     if (trainee_tells_velocity(experiment))
         trainee->undo = memory_new(network_parameter_count(trainee->network) * sizeof(float));
     trainee->rounds =
@@ -184,14 +192,17 @@ trainee_restore(trainee_t *trainee, const float *velocity)
     trainee->begun = -1;
 }
 
-// Keeps the velocity that the round begins with, or goes back to it.
+// Keeps the velocity that the round begins with, or goes back to it. Where rounds begin without one
+// it is cleared first.
 static void
 begin_round(trainee_t *trainee, int round)
 {
-    if (!trainee->undo)
-        return;
     float *velocity = trainer_velocity(trainee->trainer);
     size_t n_bytes = network_parameter_count(trainee->network) * sizeof *velocity;
+    if (trainee->resets_velocity)
+        memset(velocity, 0, n_bytes);
+    if (!trainee->undo)
+        return;
     if (trainee->begun == round)
         memcpy(velocity, trainee->undo, n_bytes);
     else

@@ -31,7 +31,8 @@ typedef struct trainee {
     // The velocity as it was before the round begun last, should that round be done again; NULL
     // when it never is (trainee_tells_velocity).
     float *undo;
-    int begun; // that round; -1: none
+    int begun;            // that round; -1: none
+    bool resets_velocity; // every round begins without one
 
     // Asked between steps whether the round is still wanted; not 0: no. May be NULL.
     int (*is_unwanted)(const void *context);
@@ -54,8 +55,12 @@ int trainee_round(trainee_t *trainee, int round, double wait_s, worker_row_t *ro
 // Goes on from a velocity that was told before: a respawned worker, or a resumed run.
 void trainee_restore(trainee_t *trainee, const float *velocity);
 
-// Whether updates carry the velocity behind the parameters: when a round may be done again, by a
-// worker that was not there, and there is momentum. It doubles them.
+// Whether rounds begin with the mean of the velocities, which then stands behind the parameters in
+// the task as in the update.
+bool trainee_averages_velocity(const experiment_t *experiment);
+
+// Whether updates carry the velocity behind the parameters: when it is averaged, or a round may be
+// done again by a worker that was not there; and there is momentum. It doubles them.
 bool trainee_tells_velocity(const experiment_t *experiment);
 
 // Reads temperature, clock and the like. Costs about a millisecond of CPU, so it is done while

@@ -1,0 +1,36 @@
+#!/bin/bash
+# What becomes of the velocities between rounds, and the coordinator's own rate and momentum: each changes the model,
+# the same seed makes the same bits again, and where they should change nothing they do not.
+. "$SUPPORT/experiment.sh"
+
+# model NAME [KEY=VALUE…]: runs the cell of two nodes once and leaves its model's sum in $NAME.
+model() {
+    local name=$1 sets=(--set matrix.repeats=1 --set "name=$1")
+    shift
+    for set in "$@"; do sets+=(--set "$set"); done
+    dmlx run --only nodes=2 --no-figures "${sets[@]}" small.cfg >"$name.out" 2>&1 || fault "$name: $(cat "$name.out")"
+    declare -g "$name=$(sha256sum <"results/$name/runs/n2-c2-r1/model.safetensors")"
+}
+
+sent() { column "results/$1/runs.csv" sent_bytes; }
+
+model plain
+model keep train.momentum_rounds=keep train.server_learning_rate=1 train.server_momentum=0
+model reset train.momentum_rounds=reset
+model average train.momentum_rounds=average
+model again train.momentum_rounds=average
+model kept train.momentum_rounds=average cluster.checkpoint=true
+model rate train.server_learning_rate=0.5
+model momentum train.server_momentum=0.5
+model momentum_again train.server_momentum=0.5
+model without train.momentum=0
+model without_average train.momentum=0 train.momentum_rounds=average
+
+expect_equal "the model with the defaults written out" "$plain" "$keep"
+expect_equal "different models" 5 "$(printf '%s\n' "$plain" "$reset" "$average" "$rate" "$momentum" | sort -u | wc -l)"
+expect_equal "the same seed's model, momentum averaged" "$average" "$again"
+expect_equal "the same seed's model, momentum averaged and kept in checkpoints" "$average" "$kept"
+expect_equal "the same seed's model, momentum at the coordinator" "$momentum" "$momentum_again"
+expect_equal "the model without momentum to average" "$without" "$without_average"
+[ "$(sent average)" -gt $(($(sent plain) * 19 / 10)) ] || fault "averaged velocities are not sent"
+[ "$(sent without_average)" -lt $(($(sent plain) * 11 / 10)) ] || fault "velocities are sent that are not there"
