@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -271,8 +272,10 @@ fork_off(void)
     fflush(NULL);
     pid_t child = fork();
     must(child >= 0, "cannot fork");
-    if (child == 0)
-        alarm(LIMIT_S); /* whatever happens, nobody stays behind */
+    if (child == 0) { /* whatever happens, nobody stays behind */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        alarm(LIMIT_S);
+    }
     return child;
 }
 
