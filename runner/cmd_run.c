@@ -17,6 +17,7 @@
 #include "runner/manifest.h"
 #include "runner/memory.h"
 #include "runner/options.h"
+#include "runner/repeats.h"
 #include "runner/samples.h"
 #include "runner/signals.h"
 #include "runner/trainee.h"
@@ -58,6 +59,7 @@ typedef struct run {
     int n_jobs;
     keeper_t *keeper;
     progress_t progress;
+    double times[REPEATS_MAX]; // room for those of one cell
     int n_failed;
     int status; // what stopped the matrix; STATUS_DONE while it goes on
 } run_t;
@@ -246,23 +248,65 @@ run_cell(run_t *run, job_t *job, const plan_cell_t *cell)
     return true;
 }
 
+// Runs of all experiments: how many there will be, as far as can be told, and what they take.
+typedef struct survey {
+    int n_runs, n_done;
+    bool has_goal; // of repeats, so that n_runs may change
+    double total_s, done_s;
+} survey_t;
+
+static survey_t
+survey(run_t *run)
+{
+    survey_t all = {0};
+    for (int i = 0; i < run->n_jobs; i++) {
+        const job_t *job = &run->jobs[i];
+        const repeats_t *repeats = &job->experiment.matrix.repeats;
+        all.has_goal = all.has_goal || repeats->ci > 0;
+        for (size_t k = 0; k < job->plan->n_cells; k++) {
+            const plan_cell_t *cell = &job->plan->cells[k];
+            if (cell->repeat > 1)
+                continue; // each cell is looked at once
+            double run_s = pace_cell_s(&job->pace, job->plan, cell);
+            size_t n = record_times(job->record, cell->id, run->times, REPEATS_MAX);
+            long n_expected = repeats_expected(repeats, run->times, n);
+            all.n_runs += (int)n_expected;
+            all.n_done += (int)n;
+            all.total_s += run_s * (double)n_expected;
+            all.done_s += run_s * (double)n;
+        }
+    }
+    return all;
+}
+
+// Whether this repeat of the cell is still to be run.
+static bool
+is_wanted(run_t *run, const job_t *job, const plan_cell_t *cell)
+{
+    const repeats_t *repeats = &job->experiment.matrix.repeats;
+    size_t n = record_times(job->record, cell->id, run->times, REPEATS_MAX);
+    if (record_is_done(job->record, cell->id, cell->repeat) ||
+        repeats_are_enough(repeats, run->times, n))
+        return false;
+    // A cell that failed is not tried over and over for its interval: the next command does.
+    return cell->repeat <= repeats->min || (long)n >= cell->repeat - 1;
+}
+
 static void
 run_matrix(run_t *run)
 {
-    int index = 0;
     for (int i = 0; i < run->n_jobs; i++) {
         job_t *job = &run->jobs[i];
         for (size_t k = 0; k < job->plan->n_cells; k++) {
             const plan_cell_t *cell = &job->plan->cells[k];
-            double work = pace_cell_s(&job->pace, job->plan, cell);
             char label[PLAN_ID_BYTES + 32];
-            index++;
-            if (record_is_done(job->record, cell->id, cell->repeat)) {
-                progress_skip(&run->progress, work);
+            if (!is_wanted(run, job, cell))
                 continue;
-            }
+            survey_t now = survey(run);
+            progress_expect(&run->progress, now.n_runs, now.total_s);
             snprintf(label, sizeof label, "%s r%d", cell->id, cell->repeat);
-            progress_cell(&run->progress, index, label, work);
+            progress_cell(&run->progress, now.n_done + run->n_failed + 1, label,
+                          pace_cell_s(&job->pace, job->plan, cell));
             bool goes_on = run_cell(run, job, cell);
             progress_cell_end(&run->progress);
             if (!goes_on)
@@ -275,29 +319,19 @@ run_matrix(run_t *run)
 static void
 announce(run_t *run)
 {
-    int n_cells = 0, n_done = 0;
-    double total_s = 0, left_s = 0;
-    for (int i = 0; i < run->n_jobs; i++) {
-        job_t *job = &run->jobs[i];
-        for (size_t k = 0; k < job->plan->n_cells; k++) {
-            const plan_cell_t *cell = &job->plan->cells[k];
-            double work = pace_cell_s(&job->pace, job->plan, cell);
-            bool is_done = record_is_done(job->record, cell->id, cell->repeat);
-            total_s += work;
-            left_s += is_done ? 0 : work;
-            n_done += is_done;
-            n_cells++;
-        }
-    }
+    survey_t all = survey(run);
+    const char *more = all.has_goal ? " or more, as intervals need" : "";
     char left[24];
-    progress_start(&run->progress, stderr, n_cells, total_s);
-    if (n_done == n_cells)
-        fprintf(stderr, "all %d runs are done already\n", n_cells);
-    else if (n_done > 0)
-        fprintf(stderr, "%d of %d runs are done already; about %s for the rest\n", n_done, n_cells,
-                progress_duration(left_s, left));
+    progress_start(&run->progress, stderr, all.n_runs, all.total_s);
+    progress_skip(&run->progress, all.done_s);
+    progress_duration(all.total_s - all.done_s, left);
+    if (all.n_done == all.n_runs)
+        fprintf(stderr, "all %d runs are done already\n", all.n_runs);
+    else if (all.n_done > 0)
+        fprintf(stderr, "%d of %d runs%s are done already; about %s for the rest\n", all.n_done,
+                all.n_runs, more, left);
     else
-        fprintf(stderr, "%d runs, about %s\n", n_cells, progress_duration(left_s, left));
+        fprintf(stderr, "%d runs%s, about %s\n", all.n_runs, more, left);
 }
 
 // ---- afterwards ----

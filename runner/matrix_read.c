@@ -47,7 +47,7 @@ matrix_default(matrix_t *matrix)
 void
 matrix_one(matrix_t *matrix, long nodes, double cores)
 {
-    *matrix = (matrix_t){.is_given = true, .repeats = 1, .shuffle_seed = 1};
+    *matrix = (matrix_t){.is_given = true, .repeats = repeats_fixed(1), .shuffle_seed = 1};
     matrix->axes[0] = axis_of_one(nodes_path, 0, (double)nodes);
     matrix->axes[1] = axis_of_one(cores_path, 1, cores);
     matrix->n_axes = 2;
@@ -438,7 +438,7 @@ complete_axes(matrix_t *matrix, int *dimension, diag_t *diag)
 static bool
 is_no_axis(const tree_t *member)
 {
-    static const char *const names[] = {"repeats", "zip",     "exclude",
+    static const char *const names[] = {"repeats", "warmup",  "zip",         "exclude",
                                         "only",    "shuffle", "shuffle_seed"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], member->name) == 0)

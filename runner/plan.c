@@ -86,9 +86,9 @@ repeat_cells(plan_t *plan)
 {
     const experiment_t *experiment = &plan->experiment;
     size_t n = plan->n_matrix_cells;
-    for (long r = 1; r < experiment->matrix.repeats; r++)
+    for (long r = 1; r < experiment->matrix.repeats.max; r++)
         memcpy(plan->cells + (size_t)r * n, plan->cells, n * sizeof *plan->cells);
-    for (long r = 0; r < experiment->matrix.repeats; r++) {
+    for (long r = 0; r < experiment->matrix.repeats.max; r++) {
         plan_cell_t *pass = plan->cells + (size_t)r * n;
         for (size_t i = 0; i < n; i++) {
             pass[i].repeat = (int)r + 1;
@@ -101,7 +101,7 @@ repeat_cells(plan_t *plan)
             shuffle(pass, n, (seed << 20) + (uint64_t)r);
         }
     }
-    plan->n_cells = n * (size_t)experiment->matrix.repeats;
+    plan->n_cells = n * (size_t)experiment->matrix.repeats.max;
 }
 
 // Limits that this host cannot give are refused: the row would tell of cores that never were.
@@ -147,7 +147,7 @@ plan_new(const experiment_t *experiment, double host_cores, diag_t *diag)
 {
     size_t n_errors = diag_n_errors(diag);
     size_t n_crossed = matrix_n_cells(&experiment->matrix);
-    size_t n_repeats = (size_t)experiment->matrix.repeats;
+    size_t n_repeats = (size_t)experiment->matrix.repeats.max;
     if (n_crossed > PLAN_CELLS_MAX || n_crossed * n_repeats > PLAN_CELLS_MAX) {
         diag_error(diag, experiment->matrix.place, "the matrix has more than %d runs",
                    PLAN_CELLS_MAX);
@@ -175,6 +175,12 @@ plan_new(const experiment_t *experiment, double host_cores, diag_t *diag)
         return NULL;
     }
     return plan;
+}
+
+size_t
+plan_least_runs(const plan_t *plan)
+{
+    return plan->n_matrix_cells * (size_t)plan->experiment.matrix.repeats.min;
 }
 
 void
@@ -257,7 +263,7 @@ plan_only(plan_t *plan, const char *text, diag_t *diag)
             plan->cells[n_kept++] = plan->cells[i];
     if (status == 0) {
         plan->n_cells = n_kept;
-        plan->n_matrix_cells = n_kept / (size_t)plan->experiment.matrix.repeats;
+        plan->n_matrix_cells = n_kept / (size_t)plan->experiment.matrix.repeats.max;
     }
     rule_free(&rule);
     return status;

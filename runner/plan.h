@@ -48,7 +48,7 @@ typedef struct plan_cell {
 typedef struct plan {
     experiment_t experiment; // a copy, core_speed resolved
     plan_cell_t *cells;      // in the order of running
-    size_t n_cells;          // runs: cells of the matrix times repeats
+    size_t n_cells;          // runs: cells of the matrix times the most repeats of each
     size_t n_matrix_cells;   // different cells
 } plan_t;
 
@@ -57,6 +57,10 @@ typedef struct plan {
 // to run or the CPU limits cannot be had. `experiment` is copied.
 plan_t *plan_new(const experiment_t *experiment, double host_cores, diag_t *diag);
 void plan_free(plan_t *plan);
+
+// The runs that are certain. More follow where repeats have a goal (repeats.h), pass by pass, until
+// it is reached; they come behind these in the plan.
+size_t plan_least_runs(const plan_t *plan);
 
 // Keeps the cells that match "nodes=3,cores=2|4": every condition holds, '|' parts the values.
 // Names are those of the matrix's axes. The order of what stays does not change. -1 with an error

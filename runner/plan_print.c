@@ -48,8 +48,13 @@ print_head(FILE *out, const plan_t *plan, const char *path)
     experiment_hash(experiment, hash);
     fprintf(out, "%s%s%s\n", experiment->name, experiment->title[0] ? ": " : "", experiment->title);
     fprintf(out, "  %s, %.12s\n", path, hash);
-    fprintf(out, "  %zu cell%s, %zu run%s, %s\n", plan->n_matrix_cells,
-            plural(plan->n_matrix_cells), plan->n_cells, plural(plan->n_cells),
+    fprintf(out, "  %zu cell%s, ", plan->n_matrix_cells, plural(plan->n_matrix_cells));
+    if (experiment->matrix.repeats.ci > 0)
+        fprintf(out, "%zu to %zu runs (until T is known within %g %%), ", plan_least_runs(plan),
+                plan->n_cells, 100 * experiment->matrix.repeats.ci);
+    else
+        fprintf(out, "%zu run%s, ", plan->n_cells, plural(plan->n_cells));
+    fprintf(out, "%s\n",
             experiment->matrix.shuffle ? "each repeat in an order of its own"
                                        : "in the order as written");
     fprintf(out, "  %s, %s", train->model.n_layers ? "layers of its own" : train->model.name,
@@ -94,12 +99,13 @@ plan_print(FILE *out, const plan_t *plan, const char *path, const pace_t *pace)
 {
     int width = id_columns(plan);
     double sum_s = 0;
-    char text[DURATION_BYTES] = "", rounds[ROUNDS_BYTES];
+    size_t n_shown = plan_least_runs(plan); // what follows depends on what these measure
+    char text[DURATION_BYTES] = "", most[DURATION_BYTES] = "", rounds[ROUNDS_BYTES];
     print_head(out, plan, path);
     fprintf(out, "\n  %6s  %-*s %6s %5s %6s %10s %7s %10s %10s%s\n", "run", width, "cell", "repeat",
             "nodes", "cores", "cores/node", "threads", "limit/node", "rounds",
             pace ? "     time" : "");
-    for (size_t i = 0; i < plan->n_cells; i++) {
+    for (size_t i = 0; i < n_shown; i++) {
         const plan_cell_t *cell = &plan->cells[i];
         rounds_of(plan, cell, rounds);
         char limit[DURATION_BYTES] = "none";
@@ -116,9 +122,15 @@ plan_print(FILE *out, const plan_t *plan, const char *path, const pace_t *pace)
         }
         fputc('\n', out);
     }
+    if (n_shown < plan->n_cells)
+        fprintf(out, "  up to %zu further runs of the same cells, as their intervals need\n",
+                plan->n_cells - n_shown);
     if (pace) {
+        double most_s = sum_s * (double)plan->n_cells / (double)n_shown;
         duration(sum_s, text);
-        fprintf(out, "\n  estimated time: %s, at %.0f samples/s a real core\n", text,
+        duration(most_s, most);
+        fprintf(out, "\n  estimated time: %s%s%s, at %.0f samples/s a real core\n", text,
+                n_shown < plan->n_cells ? " to " : "", n_shown < plan->n_cells ? most : "",
                 pace->samples_per_s);
     }
 }

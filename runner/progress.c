@@ -50,6 +50,13 @@ progress_start(progress_t *progress, FILE *out, int n_cells, double total_work)
 }
 
 void
+progress_expect(progress_t *progress, int n_cells, double total_work)
+{
+    progress->n_cells = n_cells;
+    progress->total_work = total_work;
+}
+
+void
 progress_skip(progress_t *progress, double work)
 {
     progress->done_work += work;

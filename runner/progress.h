@@ -35,6 +35,9 @@ typedef struct progress {
 // `total_work` and the works below are expected durations in seconds.
 void progress_start(progress_t *progress, FILE *out, int n_cells, double total_work);
 
+// The matrix turned out longer or shorter than was thought.
+void progress_expect(progress_t *progress, int n_cells, double total_work);
+
 // A cell that was found done: it counts, but tells nothing about the rate.
 void progress_skip(progress_t *progress, double work);
 

@@ -20,6 +20,7 @@
 typedef struct done_run {
     char *cell;
     int repeat;
+    double t_s;
 } done_run_t;
 
 struct record {
@@ -120,17 +121,30 @@ record_is_done(const record_t *record, const char *cell, int repeat)
     return false;
 }
 
-static void
-remember_done(record_t *record, const char *cell, int repeat)
+size_t
+record_times(const record_t *record, const char *cell, double *t_s, size_t n_room)
 {
-    if (record_is_done(record, cell, repeat))
-        return;
+    size_t n = 0;
+    for (int i = 0; i < record->n_done && n < n_room; i++)
+        if (strcmp(record->done[i].cell, cell) == 0)
+            t_s[n++] = record->done[i].t_s;
+    return n;
+}
+
+static void
+remember_done(record_t *record, const char *cell, int repeat, double t_s)
+{
+    for (int i = 0; i < record->n_done; i++)
+        if (record->done[i].repeat == repeat && strcmp(record->done[i].cell, cell) == 0) {
+            record->done[i].t_s = t_s;
+            return;
+        }
     if (record->n_done == record->n_done_room) {
         record->n_done_room = record->n_done_room ? 2 * record->n_done_room : 64;
         record->done =
             memory_resize(record->done, (size_t)record->n_done_room * sizeof *record->done);
     }
-    record->done[record->n_done++] = (done_run_t){memory_text(cell), repeat};
+    record->done[record->n_done++] = (done_run_t){memory_text(cell), repeat, t_s};
 }
 
 static int
@@ -299,10 +313,11 @@ read_done(record_t *record, record_error_t *error)
                       reason.text);
     } else {
         int cell = csv_column(csv, "cell"), repeat = csv_column(csv, "repeat");
-        int state = csv_column(csv, "status");
+        int state = csv_column(csv, "status"), time = csv_column(csv, "t_s");
         for (size_t row = 0; row < csv_rows(csv); row++)
             if (strcmp(csv_text(csv, row, state), "done") == 0)
-                remember_done(record, csv_text(csv, row, cell), (int)csv_number(csv, row, repeat));
+                remember_done(record, csv_text(csv, row, cell), (int)csv_number(csv, row, repeat),
+                              csv_number(csv, row, time));
     }
     csv_free(&csv);
     free(path);
@@ -580,6 +595,6 @@ record_run(record_t *record, const run_row_t *row, record_error_t *error)
     int status = append_line(record->runs_fd, "runs.csv", &line, error);
     draft_clear(&line);
     if (status == RECORD_OK && row->is_done)
-        remember_done(record, row->cell, row->repeat);
+        remember_done(record, row->cell, row->repeat, row->result.t_s);
     return status;
 }

@@ -70,6 +70,9 @@ const char *record_folder(const record_t *record);
 bool record_is_done(const record_t *record, const char *cell, int repeat);
 int record_n_done(const record_t *record);
 
+// T of each finished repeat of a cell, at most `n_room` of them; returns how many.
+size_t record_times(const record_t *record, const char *cell, double *t_s, size_t n_room);
+
 // The folder of one cell and repeat, runs/CELL-rN/, made if it is not there; the caller frees it.
 // NULL with `error` set.
 char *record_run_folder(record_t *record, const char *cell, int repeat, record_error_t *error);

@@ -51,6 +51,9 @@ setting_set_default(const setting_t *setting, experiment_t *experiment)
     case SETTING_MODEL:
         *(model_setting_t *)at = (model_setting_t){.name = memory_text(setting->text)};
         break;
+    case SETTING_REPEATS:
+        *(repeats_t *)at = repeats_fixed((long)setting->number);
+        break;
     case SETTING_ELSEWHERE:
         break;
     }
@@ -112,9 +115,24 @@ setting_copy(const setting_t *setting, const experiment_t *source, experiment_t 
     case SETTING_MODEL:
         model_copy(from, to);
         break;
+    case SETTING_REPEATS:
+        *(repeats_t *)to = *(const repeats_t *)from;
+        break;
     case SETTING_ELSEWHERE:
         break;
     }
+}
+
+static void
+repeats_add_text(text_t *text, const repeats_t *repeats)
+{
+    if (repeats->ci <= 0) {
+        text_add(text, "%ld", repeats->max);
+        return;
+    }
+    text_add(text, "{ min = %ld; max = %ld; ci = ", repeats->min, repeats->max);
+    text_add_real(text, repeats->ci);
+    text_add(text, "; }");
 }
 
 char *
@@ -153,6 +171,9 @@ setting_text(const setting_t *setting, const experiment_t *experiment)
     }
     case SETTING_MODEL:
         model_add_text(&text, at);
+        break;
+    case SETTING_REPEATS:
+        repeats_add_text(&text, at);
         break;
     case SETTING_ELSEWHERE:
         break;
@@ -251,6 +272,66 @@ is_auto(const setting_t *setting, const tree_t *value)
            strcmp(value->text, "auto") == 0;
 }
 
+static const double ci_least = 0.0001;
+
+static int
+refuse_repeats_member(const setting_t *setting, const tree_t *member, diag_t *diag)
+{
+    if (strcmp(member->name, "min") == 0 || strcmp(member->name, "max") == 0)
+        diag_error(diag, member->place, "'%s.%s' takes an integer from 1 to %d", setting->path,
+                   member->name, REPEATS_MAX);
+    else if (strcmp(member->name, "ci") == 0)
+        diag_error(diag, member->place, "'%s.ci' takes a number from %g to 1", setting->path,
+                   ci_least);
+    else
+        diag_error(diag, member->place, "'%s' has no '%.100s'; it has min, max and ci",
+                   setting->path, member->name);
+    return -1;
+}
+
+// One of min, max and ci.
+static int
+read_repeats_member(const setting_t *setting, const tree_t *member, repeats_t *repeats,
+                    diag_t *diag)
+{
+    bool is_count = member->kind == TREE_INTEGER && in_range(setting, member->real);
+    bool is_share = (member->kind == TREE_INTEGER || member->kind == TREE_REAL) &&
+                    member->real >= ci_least && member->real <= 1;
+    if (strcmp(member->name, "min") == 0 && is_count)
+        repeats->min = (long)member->integer;
+    else if (strcmp(member->name, "max") == 0 && is_count)
+        repeats->max = (long)member->integer;
+    else if (strcmp(member->name, "ci") == 0 && is_share)
+        repeats->ci = member->real;
+    else
+        return refuse_repeats_member(setting, member, diag);
+    return 0;
+}
+
+// An interval needs two values, so a goal starts with three where the file does not say.
+static int
+read_repeats(const setting_t *setting, const tree_t *value, repeats_t *repeats, diag_t *diag)
+{
+    if (value->kind == TREE_INTEGER && in_range(setting, value->real)) {
+        *repeats = repeats_fixed((long)value->integer);
+        return 0;
+    }
+    if (value->kind != TREE_GROUP)
+        return setting_refuse(setting, value, diag);
+    repeats_t read = {.min = 3, .max = 20, .ci = 0.05};
+    int status = 0;
+    for (size_t i = 0; i < value->n_children; i++)
+        status |= read_repeats_member(setting, &value->children[i], &read, diag);
+    if (status == 0 && read.min > read.max) {
+        diag_error(diag, value->place, "'%s' has min %ld and max %ld", setting->path, read.min,
+                   read.max);
+        status = -1;
+    }
+    if (status == 0)
+        *repeats = read;
+    return status;
+}
+
 int
 setting_read(const setting_t *setting, const tree_t *value, experiment_t *experiment, diag_t *diag)
 {
@@ -290,6 +371,8 @@ setting_read(const setting_t *setting, const tree_t *value, experiment_t *experi
         return read_texts(setting, value, at, diag);
     case SETTING_MODEL:
         return model_read(value, at, diag);
+    case SETTING_REPEATS:
+        return read_repeats(setting, value, at, diag);
     case SETTING_ELSEWHERE:
         return 0;
     }

@@ -177,9 +177,11 @@ const setting_t settings[] = {
     {"matrix.cores_per_node", SETTING_ELSEWHERE, .text = "", .unit = "cores", .min = 0.001,
      .max = 10000, .also = "cpus_per_node",
      .help = "An axis in place of cores: cores of each node."},
-    {"matrix.repeats", SETTING_INTEGER, AT(matrix.repeats), 1, .min = 1, .max = 10000,
+    {"matrix.repeats", SETTING_REPEATS, AT(matrix.repeats), 1, .min = 1, .max = REPEATS_MAX,
      .also = "repetitions runs",
-     .help = "How often each cell is run, each time with the next seed."},
+     .help = "How often each cell is run, each time with the next seed. With a group a cell is run "
+             "again, at least min and at most max times, until half the 95 % interval of its T is "
+             "within ci (0.05) of the mean."},
     {"matrix.zip", SETTING_ELSEWHERE, .text = "( )",
      .help =
          "Axes that move together: ( { nodes = [ 1, 2, 3 ]; cores = [ 2, 4, 6 ]; } ). Axes outside "
@@ -323,6 +325,11 @@ setting_allowed(const setting_t *setting)
         break;
     case SETTING_MODEL:
         text_add(&text, "\"lenet\" or a list of layers");
+        break;
+    case SETTING_REPEATS:
+        text_add(&text, "an integer");
+        add_range(&text, setting);
+        text_add(&text, ", or { min = 3; max = 20; ci = 0.05; }");
         break;
     case SETTING_ELSEWHERE:
         if (setting->max > 0) {

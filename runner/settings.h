@@ -28,6 +28,7 @@ typedef enum {
     SETTING_CHOICE,       // int, an index into choices
     SETTING_TEXTS,        // text_list_t
     SETTING_MODEL,        // model_setting_t: a name or a list of layers
+    SETTING_REPEATS,      // repeats_t: a number, or a group of min, max and ci
     SETTING_ELSEWHERE // read by matrix_read.c (axes, zip, expect …); here for help and did-you-mean
 } setting_type_t;
 

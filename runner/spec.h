@@ -22,6 +22,7 @@
 #include "engine/schedule.h"
 #include "engine/trainer.h"
 #include "runner/diag.h"
+#include "runner/repeats.h"
 #include "runner/settings.h"
 
 enum {
@@ -147,7 +148,7 @@ typedef struct matrix {
     axis_t axes[SPEC_AXES_MAX]; // nodes first, then cores or cores_per_node, then as written
     size_t n_axes;
     int n_dimensions;
-    long repeats;
+    repeats_t repeats;
     rule_t *exclude, *only;
     size_t n_exclude, n_only;
     bool shuffle;      // whether each repeat is a pass over the cells in an order of its own

@@ -86,7 +86,7 @@ check_emulation(const experiment_t *experiment, const tree_t *root, diag_t *diag
 static void
 check_size(const experiment_t *experiment, size_t n_cells, diag_t *diag)
 {
-    double n_runs = (double)n_cells * (double)experiment->matrix.repeats;
+    double n_runs = (double)n_cells * (double)experiment->matrix.repeats.max;
     diag_error(diag, experiment->matrix.place,
                "the matrix has %.0f runs (cells times repeats); at most %d are taken", n_runs,
                PLAN_CELLS_MAX);
@@ -234,7 +234,7 @@ check_matrix(const experiment_t *experiment, const tree_t *root, diag_t *diag)
 {
     const matrix_t *matrix = &experiment->matrix;
     size_t n_cells = matrix_n_cells(matrix), n_kept = 0;
-    if (n_cells > PLAN_CELLS_MAX || n_cells * (size_t)matrix->repeats > PLAN_CELLS_MAX) {
+    if (n_cells > PLAN_CELLS_MAX || n_cells * (size_t)matrix->repeats.max > PLAN_CELLS_MAX) {
         check_size(experiment, n_cells, diag);
         return;
     }

@@ -122,6 +122,39 @@ an_override_replaces_what_stands_outside(void **state)
 }
 
 static void
+repeats_are_a_number_or_a_goal(void **state)
+{
+    (void)state;
+    experiment_t experiment, again;
+    must_read("matrix = { nodes = 1; repeats = 3; };", &experiment);
+    assert_int_equal(experiment.matrix.repeats.min, 3);
+    assert_int_equal(experiment.matrix.repeats.max, 3);
+    assert_true(experiment.matrix.repeats.ci == 0);
+    experiment_free(&experiment);
+    must_read("matrix = { nodes = 1; repeats = { max = 7; ci = 0.1; }; };", &experiment);
+    char *text = experiment_text(&experiment);
+    must_read(text, &again);
+    assert_int_equal(again.matrix.repeats.min, 3);
+    assert_int_equal(again.matrix.repeats.max, 7);
+    assert_true(again.matrix.repeats.ci == 0.1);
+    free(text);
+    experiment_free(&experiment);
+    experiment_free(&again);
+}
+
+static void
+faults_of_a_goal_are_told(void **state)
+{
+    (void)state;
+    assert_faults("matrix = { repeats = { min = 9; max = 4; }; };", NULL,
+                  "a.cfg:1: error: 'matrix.repeats' has min 9 and max 4\n");
+    assert_faults("matrix = { repeats = { min = 0; ci = 5; most = 4; }; };", NULL,
+                  "a.cfg:1: error: 'matrix.repeats.min' takes an integer from 1 to 10000\n"
+                  "a.cfg:1: error: 'matrix.repeats.ci' takes a number from 0.0001 to 1\n"
+                  "a.cfg:1: error: 'matrix.repeats' has no 'most'; it has min, max and ci\n");
+}
+
+static void
 set_lies_over_the_file(void **state)
 {
     (void)state;
@@ -264,9 +297,11 @@ a_matrix_that_says_nothing_is_refused(void **state)
         "matrix = { };", NULL,
         "a.cfg:1: error: 'matrix' is empty; write which cells to run: nodes = [ 1, 2 ]; cores "
         "= [ 2, 4 ];\n");
-    assert_faults("matrix = { nodes = [ ]; repeats = 0; };", NULL,
-                  "a.cfg:1: error: 'matrix.repeats' is 0; it takes an integer from 1 to 10000\n"
-                  "a.cfg:1: error: 'matrix.nodes' is empty; it takes at least one value\n");
+    assert_faults(
+        "matrix = { nodes = [ ]; repeats = 0; };", NULL,
+        "a.cfg:1: error: 'matrix.repeats' is 0; it takes an integer from 1 to 10000, or { "
+        "min = 3; max = 20; ci = 0.05; }\n"
+        "a.cfg:1: error: 'matrix.nodes' is empty; it takes at least one value\n");
 }
 
 static void
@@ -549,6 +584,8 @@ main(void)
         READS(a_real_setting_takes_an_integer),
         READS(layers_become_the_engines_network),
         READS(an_override_replaces_what_stands_outside),
+        READS(repeats_are_a_number_or_a_goal),
+        READS(faults_of_a_goal_are_told),
         READS(set_lies_over_the_file),
         READS(a_set_that_is_off_is_told),
         READS(what_the_matrix_varies_cannot_be_set),
