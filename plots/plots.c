@@ -41,6 +41,27 @@ write_summaries(const results_t *results, const char *folder, plots_error_t *err
     return result;
 }
 
+// tables/claims.txt, .md and .tex, when the experiment makes any.
+static int
+write_claims(const results_t *results, const char *folder, plots_error_t *error)
+{
+    claims_t *claims = claims_judge(results);
+    int result = PLOTS_OK;
+    for (table_format_t format = 0; claims->n > 0 && format < TABLE_CSV; format++) {
+        grid_t *grid = claims_grid(claims);
+        draft_t draft = {0};
+        grid_render(grid, format, &draft);
+        char *path = plots_format("%s/tables/claims.%s", folder, table_format_name(format));
+        if (result == PLOTS_OK)
+            result = draft_write(&draft, path, error);
+        free(path);
+        draft_clear(&draft);
+        grid_free(&grid);
+    }
+    claims_free(&claims);
+    return result;
+}
+
 int
 plots_write(const results_t *results, const plots_options_t *options, char **notes,
             plots_error_t *error)
@@ -55,6 +76,8 @@ plots_write(const results_t *results, const plots_options_t *options, char **not
         result = fits_write(results, folder, error);
     if (result == PLOTS_OK)
         result = tables_write(results, folder, error);
+    if (result == PLOTS_OK)
+        result = write_claims(results, folder, error);
     for (size_t i = 0; result == PLOTS_OK && i < results->n_sets; i++) {
         if (lies_under(results->sets[i].folder, folder))
             result = write_own(&results->sets[i], error);

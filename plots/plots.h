@@ -7,6 +7,7 @@
 #ifndef PLOTS_PLOTS_H
 #define PLOTS_PLOTS_H
 
+#include "plots/claims.h"
 #include "plots/figure.h"
 #include "plots/fits.h"
 #include "plots/results.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plots/claims.h"
 #include "plots/csv.h"
 #include "plots/embedded.h"
 #include "plots/forecast.h"
@@ -33,7 +34,8 @@ add_head(draft_t *page, const char *title, const char *setting)
     html_add(page, setting);
     draft_add(page,
               "</p>\n</header>\n<nav aria-label=\"Contents\"><ul>"
-              "<li><a href=\"#tables\">Tables</a></li><li><a href=\"#figures\">Figures</a></li>"
+              "<li><a href=\"#tables\">Tables</a></li><li><a "
+              "href=\"#claims\">Claims</a></li><li><a href=\"#figures\">Figures</a></li>"
               "<li><a href=\"#forecast\">Forecast</a></li>"
               "<li><a href=\"#timelines\">Timelines</a></li>"
               "<li><a href=\"#limits\">Limits</a></li><li><a href=\"#asked\">What was asked</a>"
@@ -62,6 +64,22 @@ add_tables(draft_t *page, const results_t *results)
                   "what was expected.</p>\n",
                   verdict.n_judged - verdict.n_beyond, verdict.n_judged);
     draft_add(page, "</section>\n");
+}
+
+static void
+add_claims(draft_t *page, const results_t *results)
+{
+    claims_t *claims = claims_judge(results);
+    draft_add(page, "<section id=\"claims\">\n<h2>Claims</h2>\n");
+    if (claims->n > 0) {
+        grid_t *grid = claims_grid(claims);
+        grid_html(grid, page);
+        grid_free(&grid);
+    } else {
+        draft_add(page, "<p>The experiment makes no claims.</p>\n");
+    }
+    draft_add(page, "</section>\n");
+    claims_free(&claims);
 }
 
 static int
@@ -290,6 +308,7 @@ report_write(const results_t *results, const char *folder, plots_error_t *error)
     draft_t page = {0};
     add_head(&page, title, setting);
     add_tables(&page, results);
+    add_claims(&page, results);
     int result = add_figures(&page, folder, error);
     add_forecast(&page, results);
     add_timelines(&page, results);

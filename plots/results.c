@@ -21,6 +21,15 @@ quantity_name(quantity_t quantity)
     return names[quantity];
 }
 
+quantity_t
+quantity_parse(const char *name)
+{
+    quantity_t quantity = 0;
+    while (quantity < N_QUANTITIES && strcmp(quantity_name(quantity), name) != 0)
+        quantity++;
+    return quantity;
+}
+
 static bool
 is_folder(const char *path)
 {

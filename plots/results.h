@@ -31,6 +31,8 @@ typedef enum {
 
 // The name in CSV columns and in expect.csv: "t_s", "work_s", …
 const char *quantity_name(quantity_t quantity);
+// The quantity of that name, or N_QUANTITIES.
+quantity_t quantity_parse(const char *name);
 
 typedef struct {
     char *setting; // the column of runs.csv, e.g. "train.batch"
@@ -80,6 +82,17 @@ typedef struct {
     char *source;     // e.g. "paper, Table 1"
 } results_expect_t;
 
+// A row of claims.csv (columns claim,kind,quantity,over,tolerance,source): a finding that the
+// results are held against.
+typedef struct {
+    char *text;     // for people: "accuracy does not change with nodes"
+    char *kind;     // "flat", "diminishing", "further" or "expected"; claims.h says what each means
+    char *quantity; // as quantity_name has it; "" where the kind needs none
+    char *over;     // "nodes" or "cores"
+    double tolerance;
+    char *source;
+} results_claim_t;
+
 typedef struct {
     char *class_name;
     int class_index;
@@ -106,6 +119,8 @@ typedef struct {
     size_t n_rounds;
     results_expect_t *expects;
     size_t n_expects;
+    results_claim_t *claims;
+    size_t n_claims;
     results_sample_t *samples;
     size_t n_samples;
 } results_set_t;

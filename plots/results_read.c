@@ -238,15 +238,6 @@ read_rounds(const csv_t *csv, results_set_t *set, draft_t *notes)
                   set->folder, n_orphans);
 }
 
-static quantity_t
-quantity_parse(const char *name)
-{
-    quantity_t quantity = 0;
-    while (quantity < N_QUANTITIES && strcmp(quantity_name(quantity), name) != 0)
-        quantity++;
-    return quantity;
-}
-
 static int
 read_expects(const csv_t *csv, results_set_t *set, plots_error_t *error)
 {
@@ -271,6 +262,22 @@ read_expects(const csv_t *csv, results_set_t *set, plots_error_t *error)
         kept->source = plots_copy(text_of(csv, row, "source"));
     }
     return PLOTS_OK;
+}
+
+static void
+read_claims(const csv_t *csv, results_set_t *set)
+{
+    set->claims = plots_alloc(csv_rows(csv), sizeof *set->claims);
+    for (size_t row = 0; row < csv_rows(csv); row++) {
+        set->claims[set->n_claims++] = (results_claim_t){
+            .text = plots_copy(text_of(csv, row, "claim")),
+            .kind = plots_copy(text_of(csv, row, "kind")),
+            .quantity = plots_copy(text_of(csv, row, "quantity")),
+            .over = plots_copy(text_of(csv, row, "over")),
+            .tolerance = number_of(csv, row, "tolerance"),
+            .source = plots_copy(text_of(csv, row, "source")),
+        };
+    }
 }
 
 static void
@@ -387,11 +394,13 @@ int
 results_set_read(const char *folder, results_set_t *set, draft_t *notes, plots_error_t *error)
 {
     *set = (results_set_t){.folder = plots_copy(folder)};
-    const char *const names[] = {"runs.csv", "rounds.csv", "expect.csv", "samples.csv"};
-    csv_t *tables[4] = {NULL};
+    enum { N_TABLES = 5 };
+    const char *const names[N_TABLES] = {"runs.csv", "rounds.csv", "expect.csv", "samples.csv",
+                                         "claims.csv"};
+    csv_t *tables[N_TABLES] = {NULL};
     json_t *manifest = NULL;
     int result = read_manifest(set, &manifest, error);
-    for (size_t i = 0; result == PLOTS_OK && i < 4; i++)
+    for (size_t i = 0; result == PLOTS_OK && i < N_TABLES; i++)
         result = read_table(folder, names[i], &tables[i], notes, error);
     if (result == PLOTS_OK) {
         take_manifest(manifest, set);
@@ -404,11 +413,13 @@ results_set_read(const char *folder, results_set_t *set, draft_t *notes, plots_e
         result = read_expects(tables[2], set, error);
     if (result == PLOTS_OK && tables[3] != NULL)
         read_samples(tables[3], set);
+    if (result == PLOTS_OK && tables[4] != NULL)
+        read_claims(tables[4], set);
     if (result == PLOTS_OK)
         take_data(set);
     else
         results_set_clear(set);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < N_TABLES; i++)
         csv_free(&tables[i]);
     json_decref(manifest);
     return result;
@@ -430,6 +441,14 @@ results_set_clear(results_set_t *set)
     }
     for (size_t i = 0; i < set->n_samples; i++)
         free(set->samples[i].class_name);
+    for (size_t i = 0; i < set->n_claims; i++) {
+        free(set->claims[i].text);
+        free(set->claims[i].kind);
+        free(set->claims[i].quantity);
+        free(set->claims[i].over);
+        free(set->claims[i].source);
+    }
+    free(set->claims);
     free(set->runs);
     free(set->axes);
     free(set->expects);

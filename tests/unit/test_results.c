@@ -45,7 +45,7 @@ remove_folder(void **state)
     (void)state;
     const char *const names[] = {
         "runs.csv", "rounds.csv", "expect.csv", "manifest.json", "a/b/runs.csv", "z/runs.csv",
-        "a/b",      "a",          "z",          "summary.csv"};
+        "a/b",      "a",          "z",          "summary.csv",   "claims.csv"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *path = plots_format("%s/%s", folder, names[i]);
         remove(path);
@@ -218,6 +218,22 @@ references_are_completed_from_times(void **state)
 }
 
 static void
+claims_are_read_by_the_names_of_their_columns(void **state)
+{
+    (void)state;
+    put("runs.csv", RUNS "n1-c2,1,2,1,a,done,10,10,0.5\n");
+    put("claims.csv", "kind,claim,tolerance,over,quantity,source\n"
+                      "flat,\"accuracy, by nodes\",0.01,nodes,accuracy,paper\n");
+    results_t *results = loaded(folder);
+    assert_int_equal(results->sets[0].n_claims, 1);
+    const results_claim_t *claim = &results->sets[0].claims[0];
+    assert_string_equal(claim->text, "accuracy, by nodes");
+    assert_string_equal(claim->over, "nodes");
+    near(claim->tolerance, 0.01, 0);
+    results_free(&results);
+}
+
+static void
 the_paper_is_a_result_set(void **state)
 {
     (void)state;
@@ -353,6 +369,8 @@ main(void)
         cmocka_unit_test_setup_teardown(speedup_is_among_cells_that_differ_only_in_nodes_and_cores,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(references_are_completed_from_times, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(claims_are_read_by_the_names_of_their_columns, make_folder,
                                         remove_folder),
         cmocka_unit_test(the_paper_is_a_result_set),
         cmocka_unit_test_setup_teardown(every_set_below_a_folder_is_found_in_order, make_folder,

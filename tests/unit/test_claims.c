@@ -1,0 +1,186 @@
+// claims: what holds, what does not, and what cannot be told.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plots/claims.h"
+#include "plots/memory.h"
+
+static char empty[] = "";
+static char nodes[] = "nodes";
+static char cores[] = "cores";
+static char accuracy[] = "accuracy";
+static char cells[5][8] = {"n1-c2", "n2-c4", "n3-c6", "n3-c1", "n3-c2"};
+enum { CELLS = 5, REPEATS = 4 };
+
+typedef struct {
+    results_run_t runs[CELLS * REPEATS];
+    results_set_t set;
+    results_t results;
+} made_t;
+
+// One set with a line of nodes (2 cores each) and a line of cores on three nodes; `times` are those
+// of the cells above.
+static void
+make(made_t *made, const double *times, const double *accuracies, double spread,
+     results_claim_t *claim)
+{
+    static const double places[CELLS][2] = {{1, 2}, {2, 4}, {3, 6}, {3, 1}, {3, 2}};
+    static const double steps[REPEATS] = {-1, 1, -0.5, 0.5};
+    // In the order a reader leaves: nodes, then cores.
+    static const size_t order[CELLS] = {0, 1, 3, 4, 2};
+    size_t n = 0;
+    for (size_t i = 0; i < CELLS; i++) {
+        const size_t cell = order[i];
+        for (int repeat = 0; repeat < REPEATS; repeat++) {
+            const double t = times[cell] * (1.0 + spread * steps[repeat]);
+            made->runs[n++] =
+                (results_run_t){.cell = cells[cell],
+                                .nodes = places[cell][0],
+                                .cores = places[cell][1],
+                                .repeat = repeat + 1,
+                                .mean_of = 1,
+                                .enforced = empty,
+                                .data = empty,
+                                .is_done = true,
+                                .t_s = t,
+                                .work_s = t,
+                                .overhead_s = 0,
+                                .accuracy = accuracies[cell] + 0.1 * spread * steps[repeat]};
+        }
+    }
+    made->set = (results_set_t){.name = empty,
+                                .title = empty,
+                                .data = empty,
+                                .launcher = empty,
+                                .runs = made->runs,
+                                .n_runs = n,
+                                .claims = claim,
+                                .n_claims = 1};
+    made->results = (results_t){.root = empty, .sets = &made->set, .n_sets = 1, .notes = empty};
+}
+
+static const double PAPER_TIMES[CELLS] = {936.3, 478.8, 387.0, 2205.5, 1247.9};
+static const double LEVEL[CELLS] = {0.55, 0.551, 0.549, 0.55, 0.55};
+
+static claim_verdict_t
+verdict_of(const char *kind, char *over, double tolerance, const double *times,
+           const double *accuracies, double spread, const char *evidence)
+{
+    char *kind_text = plots_copy(kind);
+    results_claim_t claim = {.text = empty,
+                             .kind = kind_text,
+                             .quantity = accuracy,
+                             .over = over,
+                             .tolerance = tolerance,
+                             .source = empty};
+    made_t made;
+    make(&made, times, accuracies, spread, &claim);
+    claims_t *claims = claims_judge(&made.results);
+    assert_int_equal(claims->n, 1);
+    assert_int_equal(claims->n_holding + claims->n_failing + claims->n_open, 1);
+    const claim_verdict_t verdict = claims->judgements[0].verdict;
+    if (strstr(claims->judgements[0].evidence, evidence) == NULL)
+        fail_msg("'%s' lacks '%s'", claims->judgements[0].evidence, evidence);
+    claims_free(&claims);
+    free(kind_text);
+    return verdict;
+}
+
+static void
+accuracy_is_flat_when_its_intervals_are_inside(void **state)
+{
+    (void)state;
+    static const double falling[CELLS] = {0.55, 0.53, 0.50, 0.55, 0.55};
+    assert_int_equal(verdict_of("flat", nodes, 0.01, PAPER_TIMES, LEVEL, 0.01, "tolerance 0.01"),
+                     CLAIM_HOLDS);
+    assert_int_equal(verdict_of("flat", nodes, 0.01, PAPER_TIMES, falling, 0.01, "at 3:6"),
+                     CLAIM_FAILS);
+    assert_int_equal(verdict_of("flat", nodes, 0.01, PAPER_TIMES, LEVEL, 0.2, "difference"),
+                     CLAIM_OPEN);
+}
+
+static void
+returns_of_nodes_diminish(void **state)
+{
+    (void)state;
+    static const double ideal[CELLS] = {900, 450, 300, 1800, 900};
+    static const double rising[CELLS] = {900, 800, 300, 1800, 900};
+    assert_int_equal(
+        verdict_of("diminishing", nodes, 0, PAPER_TIMES, LEVEL, 0.01, "first step buys 0.96"),
+        CLAIM_HOLDS);
+    assert_int_equal(verdict_of("diminishing", nodes, 0, ideal, LEVEL, 0.02, "buys 1.00"),
+                     CLAIM_OPEN);
+    assert_int_equal(verdict_of("diminishing", nodes, 0, rising, LEVEL, 0.01, "the last"),
+                     CLAIM_FAILS);
+}
+
+static void
+cores_scale_further_than_nodes(void **state)
+{
+    (void)state;
+    // log(2205.5/387)/log 6 = 0.97 against log(936.3/387)/log 3 = 0.80.
+    assert_int_equal(verdict_of("further", cores, 0, PAPER_TIMES, LEVEL, 0.01,
+                                "power 0.97 of cores, 0.80 of nodes"),
+                     CLAIM_HOLDS);
+    assert_int_equal(verdict_of("further", nodes, 0, PAPER_TIMES, LEVEL, 0.01, "0.80 of nodes"),
+                     CLAIM_FAILS);
+    assert_int_equal(verdict_of("further", cores, 0, PAPER_TIMES, LEVEL, 0.3, "draws"), CLAIM_OPEN);
+}
+
+static void
+an_unknown_kind_is_said(void **state)
+{
+    (void)state;
+    assert_int_equal(verdict_of("obvious", nodes, 0, PAPER_TIMES, LEVEL, 0.01, "kind is not known"),
+                     CLAIM_OPEN);
+    assert_int_equal(
+        verdict_of("expected", nodes, 0, PAPER_TIMES, LEVEL, 0.01, "no expected value"),
+        CLAIM_OPEN);
+}
+
+static void
+expected_values_are_judged_together(void **state)
+{
+    (void)state;
+    char kind[] = "expected";
+    char text[] = "the paper's speedups";
+    char speedup[] = "speedup";
+    results_claim_t claim = {text, kind, speedup, nodes, NAN, empty};
+    results_expect_t expects[] = {{cells[1], 2, 4, QUANTITY_SPEEDUP, 1.96, 0.1, empty},
+                                  {cells[2], 3, 6, QUANTITY_SPEEDUP, 2.00, 0.1, empty},
+                                  {cells[2], 3, 6, QUANTITY_ACCURACY, 0.1, 0.1, empty}};
+    made_t made;
+    make(&made, PAPER_TIMES, LEVEL, 0.01, &claim);
+    made.set.expects = expects;
+    made.set.n_expects = 3;
+    claims_t *claims = claims_judge(&made.results);
+    assert_int_equal(claims->judgements[0].verdict, CLAIM_FAILS);
+    assert_non_null(strstr(claims->judgements[0].evidence, "1 of 2 values"));
+    grid_t *grid = claims_grid(claims);
+    draft_t draft = {0};
+    grid_text(grid, &draft);
+    assert_non_null(strstr(draft.text, "the paper's speedups  does not hold"));
+    draft_clear(&draft);
+    grid_free(&grid);
+    claims_free(&claims);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accuracy_is_flat_when_its_intervals_are_inside),
+        cmocka_unit_test(returns_of_nodes_diminish),
+        cmocka_unit_test(cores_scale_further_than_nodes),
+        cmocka_unit_test(an_unknown_kind_is_said),
+        cmocka_unit_test(expected_values_are_judged_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
