@@ -54,6 +54,8 @@ typedef struct attempt {
     bool *is_renewed; // (nodes) started again, and the coordinator does not know yet
     int *n_respawns;  // (nodes) since the last whole round
     int rounds_done;
+    bool is_trained; // the last round is done: nobody needs to be started again
+    double over_s;   // when the coordinator ended well, all being told; 0: it has not
     char note[REPORT_TEXT_MAX];
     fault_t *fault;
 } attempt_t;
@@ -97,6 +99,7 @@ take_round(attempt_t *attempt, const round_report_t *round)
         snprintf(attempt->phase, sizeof attempt->phase, "in round %d", round->round + 1);
     else
         snprintf(attempt->phase, sizeof attempt->phase, "after the last round");
+    attempt->is_trained = round->round >= round->rounds;
     if (record_round(attempt->setting->record, attempt->cell->id, attempt->cell->repeat,
                      attempt->id, round, &error) != RECORD_OK)
         lose(attempt, ATTEMPT_IO, "%s", error.text);
@@ -248,6 +251,8 @@ take_record(attempt_t *attempt, const launch_event_t *event)
 static void
 take_end(attempt_t *attempt, const launch_event_t *event)
 {
+    if (event->status == 0 && event->rank == LAUNCH_COORDINATOR && attempt->has_result)
+        attempt->over_s = clock_s();
     if (event->status == 0 && (attempt->has_result || event->rank != LAUNCH_COORDINATOR))
         return;
     char text[REPORT_TEXT_MAX];
@@ -256,7 +261,7 @@ take_end(attempt_t *attempt, const launch_event_t *event)
         add_note(attempt, event->text);
     } else if (event->rank == LAUNCH_COORDINATOR || attempt->cluster->on_loss == ON_LOSS_FAIL) {
         lose(attempt, ATTEMPT_FAILED, "%s", text);
-    } else if (attempt->cluster->on_loss == ON_LOSS_RESPAWN) {
+    } else if (attempt->cluster->on_loss == ON_LOSS_RESPAWN && !attempt->is_trained) {
         attempt->is_renewed[event->rank] = true;
         respawn(attempt, event->rank, text);
     } else {
@@ -272,12 +277,20 @@ silence_limit_s(const cluster_t *cluster)
     return fmax(cluster->join_s, cluster->round_s) + 2 * cluster->silence_s + cluster->stop_s;
 }
 
+// Whether all has been told and the workers had their time to end: those that hang are ended by
+// stop.
+static bool
+is_over(const attempt_t *attempt)
+{
+    return attempt->over_s > 0 && clock_s() - attempt->over_s > attempt->cluster->stop_s;
+}
+
 static void
 watch(attempt_t *attempt)
 {
     double limit_s = silence_limit_s(attempt->cluster);
     launch_event_t event = {.kind = LAUNCH_QUIET};
-    while (!attempt->is_broken && event.kind != LAUNCH_DONE) {
+    while (!attempt->is_broken && event.kind != LAUNCH_DONE && !is_over(attempt)) {
         if (signals_stop()) {
             lose(attempt, ATTEMPT_INTERRUPTED, "interrupted");
             break;

@@ -30,7 +30,7 @@ PATH=$work/bin:$PATH
 cd "$work" || exit 1
 unset XDG_CACHE_HOME
 export HOME=$work LC_ALL=C NO_COLOR=1 DMLX_DATA=$work/data
-python3 "$SUPPORT/make_data.py" data 1000 200
+python3 "$SUPPORT/make_data.py" data "${N_TRAIN:-1000}" "${N_TEST:-200}"
 
 enforce=$(can_limit_cpu && echo true || echo false)
 cat >small.cfg <<CFG

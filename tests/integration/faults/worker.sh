@@ -1,0 +1,73 @@
+#!/bin/bash
+# A worker is killed (kill -9), or stopped (SIGSTOP), in each phase, under each policy: respawn does the round again and
+# ends with the bits of an undisturbed run; continue goes on with two of three; fail names the worker, and its log.
+# cases: killed_respawn_joining killed_respawn_loading killed_respawn_training killed_respawn_sending
+# cases: killed_respawn_averaging killed_respawn_writing
+# cases: killed_continue_joining killed_continue_loading killed_continue_training killed_continue_sending
+# cases: killed_continue_averaging killed_continue_writing
+# cases: killed_fail_joining killed_fail_loading killed_fail_training killed_fail_sending killed_fail_averaging
+# cases: killed_fail_writing
+# cases: stopped_respawn_joining stopped_respawn_loading stopped_respawn_training stopped_respawn_sending
+# cases: stopped_respawn_averaging stopped_respawn_writing
+# cases: stopped_continue_joining stopped_continue_loading stopped_continue_training stopped_continue_sending
+# cases: stopped_continue_averaging stopped_continue_writing
+# cases: stopped_fail_joining stopped_fail_loading stopped_fail_training stopped_fail_sending stopped_fail_averaging
+# cases: stopped_fail_writing
+. "$SUPPORT/faults.sh"
+IFS=_ read -r how policy phase <<<"$case"
+options=(--set "cluster.on_loss=$policy" --set cluster.timeout.silence_s=1.5)
+[ "$phase" != joining ] || options+=(--set cluster.timeout.join_s=4)
+
+case $phase in
+joining | loading) place=worker-1:$phase:0 ;;
+training | sending) place=worker-1:$phase:2 ;;
+averaging) place=coordinator:averaging:2 ;;
+writing) place=coordinator:writing:4 ;;
+esac
+[ "$policy" != respawn ] || model=$(undisturbed "${options[@]}")
+pause_at "$place"
+start_run "${options[@]}"
+await_pause "$place"
+victim=$paused
+[ "${place%%:*}" = worker-1 ] || victim=$(role_pid worker-1)
+kill -"$([ "$how" = killed ] && echo KILL || echo STOP)" "$victim"
+[ "${place%%:*}" = worker-1 ] || kill -CONT "$paused"
+finish_run
+
+# Everything a person needs: who, where, in which phase, after which limit, and which log.
+expect_story() {
+    expect_text "the worker is not named" 'worker.1' "$1"
+    expect_text "the host is not named" "$(hostname)|joining" "$1"
+    expect_text "the log is not named" 'worker-1\.log|coordinator\.log' "$1"
+    expect_text "the phase is not told" 'joining|loading|training|waiting|in round|ending|after the last' "$1"
+    [ "$how" = killed ] || expect_text "the limit is not told" '[0-9]+ m?s' "$1"
+}
+
+grep -v '^cell' results/tiny/runs.csv >row
+if [ "$policy" = fail ] && [ "$phase$how" != writingstopped ]; then
+    expect_equal "status" 1 "$status"
+    expect_equal "failed rows" 1 "$(rows failed)"
+    expect_story row
+    expect_text "not told" 'failed' run.err
+else
+    expect_equal "status ($(cat run.err))" 0 "$status"
+    expect_equal "done rows" 1 "$(rows 'done')"
+fi
+case $policy-$phase in
+respawn-*)
+    expect_equal "model" "$model" "$(sum_of $run_folder/model.safetensors)"
+    expect_rounds 12
+    [ "$phase$how" = writingstopped ] || expect_text "the loss is not recorded" 'worker.1' row
+    ;;
+continue-writing)
+    expect_rounds 12
+    ;;
+continue-*)
+    expect_text "the loss is not recorded" 'going on with 2 of 3 workers' row
+    case $phase in
+    joining | loading) expect_rounds 8 ;;
+    training | sending) expect_rounds 9 ;;
+    averaging) expect_rounds 10 ;;
+    esac
+    ;;
+esac

@@ -1,0 +1,114 @@
+# faults.sh, to be sourced by tests/integration/faults/*.sh: experiment.sh with a tiny cell, and a hand on its processes.
+#
+#   tiny.cfg         three workers, four rounds on 120 images: a third of a second
+#   pause_at PLACE…  before a start: the process of that name stops itself there (runner/phase.h), as in
+#                    worker-1:training:2
+#   start_run ARG…   dmlx run tiny.cfg in the background, in a folder `results`
+#   await_pause PLACE   waits until it has; sets $paused, its process id
+#   finish_run       waits for the end; sets $status
+#
+# Nothing here sleeps for a time that hopes: what is waited for is looked at every 10 ms, with a limit.
+N_TRAIN=120 N_TEST=20
+. "$SUPPORT/experiment.sh"
+case=$2
+
+cat >tiny.cfg <<CFG
+name = "tiny";
+train = { epochs = 1; rounds = 4; batch = 4; };
+cluster = {
+  enforce = false; min_workers = 2; retries = 0;
+  timeout = { join_s = 20; round_s = 30; silence_s = 4; stop_s = 1; };
+};
+matrix = { nodes = [ 3 ]; cores = [ 3 ]; };
+CFG
+run_folder=results/tiny/runs/n3-c3-r1
+
+place_file() {
+    echo "$work/paused-${1//:/-}"
+}
+
+pause_at() {
+    local place
+    for place in "$@"; do
+        DMLX_TEST_PAUSE=${DMLX_TEST_PAUSE:+$DMLX_TEST_PAUSE,}$place:$(place_file "$place")
+    done
+    export DMLX_TEST_PAUSE
+}
+
+# until_true SECONDS COMMAND…
+until_true() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.01
+    done
+}
+
+is_stopped() {
+    grep -qs '^State:.T' "/proc/$1/status"
+}
+
+is_gone() {
+    [ ! -e "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status"
+}
+
+await_pause() {
+    local file
+    file=$(place_file "$1")
+    until_true 20 test -s "$file" || fault "nobody came to $1: $(cat run.err 2>/dev/null)"
+    paused=$(cat "$file" 2>/dev/null) || exit 1
+    until_true 5 is_stopped "$paused" || fault "$1 did not stop"
+}
+
+# The process that has ARGUMENT on its command line: worker-1, serve. Its warden, the parent, has the same one.
+role_pid() {
+    local file pid parent pids=" "
+    for file in $(grep -lzsx -e "$1" /proc/[0-9]*/cmdline); do
+        pid=${file#/proc/} pid=${pid%/cmdline}
+        env -u DMLX_CASE_MARK grep -qzsx "DMLX_CASE_MARK=$DMLX_CASE_MARK" "/proc/$pid/environ" && pids="$pids$pid "
+    done
+    for pid in $pids; do
+        parent=$(awk '$1 == "PPid:" { print $2 }' "/proc/$pid/status" 2>/dev/null)
+        [[ $pids != *" $parent "* ]] || echo "$pid"
+    done
+}
+
+start_run() {
+    dmlx run --no-figures "$@" tiny.cfg >run.out 2>run.err &
+    run=$!
+}
+
+finish_run() {
+    wait "$run"
+    status=$?
+}
+
+sum_of() {
+    sha256sum <"$1" | cut -c1-64
+}
+
+# The model of the same cell when nothing is done to it; with the options that the disturbed one has.
+undisturbed() {
+    env -u DMLX_TEST_PAUSE dmlx run --no-figures -o undisturbed "$@" tiny.cfg >/dev/null 2>undisturbed.err ||
+        fault "the undisturbed run failed: $(cat undisturbed.err)"
+    sum_of undisturbed/tiny/runs/n3-c3-r1/model.safetensors
+}
+
+# expect_text WHAT EXPRESSION FILE
+expect_text() {
+    grep -qE -e "$2" "$3" || fault "$1: no '$2' in: $(cat "$3")"
+}
+
+# The attempt that counts has every round once for each of so many workers in the last round.
+expect_rounds() {
+    local attempt
+    attempt=$(awk -F, '/,done,/ { print $5 }' results/tiny/runs.csv | tail -1)
+    expect_equal "rounds that count" "$1" "$(awk -F, -v a="$attempt" '$3 == a' results/tiny/rounds.csv | wc -l)"
+    expect_equal "rounds counted twice" "" \
+        "$(awk -F, -v a="$attempt" '$3 == a { print $4, $5 }' results/tiny/rounds.csv | sort | uniq -d)"
+}
+
+rows() {
+    column results/tiny/runs.csv status | grep -cx "$1"
+}
