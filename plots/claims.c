@@ -78,7 +78,7 @@ judge_flat(const court_t *court, const results_claim_t *claim)
     }
     const summary_cell_t *cell = line_cell(line, worst_index);
     judgement.evidence = plots_format(
-        "largest difference %+.4g (95 %%: %+.4g to %+.4g) at %.4g:%.4g, tolerance %.4g",
+        "largest difference %+.3g (95 %%: %+.3g to %+.3g) at %.4g:%.4g, tolerance %.4g",
         worst.difference, worst.low, worst.high, cell->nodes, cell->cores, claim->tolerance);
     return judgement;
 }
@@ -305,16 +305,16 @@ claims_free(claims_t **claims)
 grid_t *
 claims_grid(const claims_t *claims)
 {
-    grid_t *grid = grid_new("Claims", 3);
+    grid_t *grid = grid_new("Claims", 2);
     grid_header(grid, 0, "claim", true);
     grid_header(grid, 1, "verdict", true);
-    grid_header(grid, 2, "evidence", true);
     for (size_t i = 0; i < claims->n; i++) {
         const claim_judgement_t *judgement = &claims->judgements[i];
         grid_row(grid, false);
         grid_set(grid, 0, plots_copy(judgement->claim->text), NULL);
         grid_set(grid, 1, plots_copy(claim_verdict_name(judgement->verdict)), NULL);
-        grid_set(grid, 2, plots_copy(judgement->evidence), NULL);
+        grid_row(grid, true);
+        grid_set(grid, 0, plots_format("  %s", judgement->evidence), NULL);
     }
     draft_add(&grid->notes, "%zu hold, %zu do not, %zu lack data.\n", claims->n_holding,
               claims->n_failing, claims->n_open);

@@ -38,7 +38,7 @@ typedef struct {
 // sweeps.
 claims_t *claims_judge(const results_t *results);
 void claims_free(claims_t **claims);
-// A row a claim. The caller frees it.
+// A row a claim, its evidence beneath. The caller frees it.
 grid_t *claims_grid(const claims_t *claims);
 
 #endif
