@@ -147,10 +147,11 @@ int coordinator_round(coordinator_t *coordinator, uint32_t number, const float *
 int coordinator_resume(coordinator_t *coordinator, coordinator_fault_t *fault);
 
 /* Gives the rank up for good. Its worker, should it come back, is told to end, and its updates are
- * late. */
+ * late; one that came in before counts. */
 void coordinator_drop(coordinator_t *coordinator, uint32_t rank);
 /* Opens the rank to a newer incarnation of the same identity (or to anyone, if no identities were
- * given). Does not wait. */
+ * given). Does not wait. How often is for the caller to limit: a worker that dies each time it
+ * starts would keep a run going for ever. */
 void coordinator_readmit(coordinator_t *coordinator, uint32_t rank);
 
 /* Tells every worker that the run is over, saying it again until each has heard or silence_ms is
