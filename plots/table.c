@@ -153,6 +153,25 @@ add_cell_notes(const summary_t *summary, size_t index, draft_t *notes)
     free(label);
 }
 
+// "n1-c2 r3 (steal 8 %)", for every run whose note says that others used its host meanwhile.
+static void
+add_noisy(const results_set_t *set, draft_t *notes)
+{
+    static const char mark[] = "noisy: ";
+    size_t n = 0;
+    for (size_t i = 0; i < set->n_runs; i++) {
+        const results_run_t *run = &set->runs[i];
+        const char *at = run->is_done && run->note != NULL ? strstr(run->note, mark) : NULL;
+        if (at == NULL)
+            continue;
+        at += strlen(mark);
+        draft_add(notes, "%s%s r%d (%.*s)", n == 0 ? "The machine was noisy during " : ", ",
+                  run->cell, run->repeat, (int)strcspn(at, ";"), at);
+        n++;
+    }
+    draft_add(notes, "%s", n > 0 ? ".\n" : "");
+}
+
 static void
 count_judged(const summary_t *summary, table_verdict_t *verdict)
 {
@@ -190,6 +209,7 @@ add_notes(const summary_t *summary, grid_t *grid)
         draft_add(&grid->notes, "CPU limits were not enforced in some or all runs.\n");
     for (size_t i = 0; i < summary->n_cells; i++)
         add_cell_notes(summary, i, &grid->notes);
+    add_noisy(set, &grid->notes);
 }
 
 grid_t *

@@ -11,6 +11,7 @@
 #include "runner/clock.h"
 #include "runner/envelope.h"
 #include "runner/memory.h"
+#include "runner/noise.h"
 #include "runner/phase.h"
 #include "runner/run_keys.h"
 #include "runner/signals.h"
@@ -504,6 +505,18 @@ run_cell(attempt_t *attempt, const char *text)
     free_inputs(&inputs);
 }
 
+// Runs the cell and notes whether others used this host meanwhile. Elsewhere nothing is seen.
+static void
+run_watched(attempt_t *attempt, const char *text)
+{
+    noise_t noise;
+    char words[NOISE_TEXT_BYTES];
+    noise_begin(&noise);
+    run_cell(attempt, text);
+    if (attempt->cluster->launcher == LAUNCHER_LOCAL && noise_end(&noise, words))
+        add_note(attempt, words);
+}
+
 attempt_outcome_t
 attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, fault_t *fault)
 {
@@ -529,7 +542,7 @@ attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, fault_t *
         record_file(setting->record, cfg, text, strlen(text), &error) != RECORD_OK)
         lose(&attempt, ATTEMPT_IO, "%s", error.text);
     else
-        run_cell(&attempt, text);
+        run_watched(&attempt, text);
     settle(&attempt);
 
     free(cfg);

@@ -164,13 +164,22 @@ differences_of_texts(const char *there, const char *here)
 }
 
 static int
-open_record(run_t *run, job_t *job)
+open_record_in(const job_t *job, const char *folder, record_t **record)
 {
     const char *axes[SPEC_AXES_MAX + 1] = {NULL};
     for (size_t i = 0; i < plan_n_further(job->plan); i++)
         axes[i] = plan_further_path(job->plan, i);
     record_identity_t identity = {
         .hash = job->hash, .text = job->text, .axes = axes, .differences = differences_of_texts};
+    record_error_t error;
+    if (record_open(record, folder, &identity, &error) != RECORD_OK)
+        return say(STATUS_RUN_FAILED, error.text);
+    return STATUS_DONE;
+}
+
+static int
+open_record(run_t *run, job_t *job)
+{
     manifest_facts_t facts = {
         .plan = job->plan,
         .hash = job->hash,
@@ -182,8 +191,8 @@ open_record(run_t *run, job_t *job)
     };
     record_error_t error;
     size_t n_bytes = 0;
-    if (record_open(&job->record, job->folder, &identity, &error) != RECORD_OK)
-        return say(STATUS_RUN_FAILED, error.text);
+    if (open_record_in(job, job->folder, &job->record) != STATUS_DONE)
+        return STATUS_RUN_FAILED;
     char *samples = samples_csv(job->data, SAMPLES_PER_CLASS, &n_bytes);
     int status = manifest_write(job->record, &facts, &error);
     if (status == RECORD_OK)
@@ -215,16 +224,53 @@ print_resume_command(const run_t *run)
     fputs("\n", stderr);
 }
 
+static attempt_setting_t
+setting_of(run_t *run, const job_t *job)
+{
+    return (attempt_setting_t){.launcher = job->launcher,
+                               .plan = job->plan,
+                               .run_id = keeper_run_id(run->keeper),
+                               .data_folder = job->data_folder,
+                               .record = job->record,
+                               .progress = &run->progress};
+}
+
+// Runs of the first cell that count nowhere. They are a results folder of their own within the
+// results, where no reader looks for sets, so that what they cost can still be seen. A command that
+// goes on with a matrix warms up again: the machine is cold again.
+static bool
+warm_up(run_t *run, job_t *job, const plan_cell_t *cell)
+{
+    plan_cell_t warm = *cell;
+    record_t *record = NULL;
+    char *folder = memory_format("%s/warmup", job->folder);
+    bool goes_on = open_record_in(job, folder, &record) == STATUS_DONE;
+    run->status = goes_on ? run->status : STATUS_RUN_FAILED;
+    attempt_setting_t setting = setting_of(run, job);
+    setting.record = record;
+    for (warm.repeat = 1; goes_on && warm.repeat <= job->experiment.matrix.warmup; warm.repeat++) {
+        fault_t fault = {{0}};
+        attempt_outcome_t outcome = attempt_run(&setting, &warm, &fault);
+        if (outcome == ATTEMPT_INTERRUPTED)
+            run->status = STATUS_INTERRUPTED;
+        else if (outcome == ATTEMPT_IO)
+            run->status = STATUS_RUN_FAILED;
+        // One that failed warmed the machine all the same; if the cell is at fault, its run tells.
+        goes_on = outcome == ATTEMPT_DONE || outcome == ATTEMPT_FAILED;
+        progress_note(&run->progress, "warm-up %d of %ld: %s%s%s", warm.repeat,
+                      job->experiment.matrix.warmup, warm.id, fault.text[0] ? ": " : "",
+                      fault.text);
+    }
+    record_close(&record);
+    free(folder);
+    return goes_on;
+}
+
 // Tries a cell as often as the experiment allows. Returns whether the matrix goes on.
 static bool
 run_cell(run_t *run, job_t *job, const plan_cell_t *cell)
 {
-    attempt_setting_t setting = {.launcher = job->launcher,
-                                 .plan = job->plan,
-                                 .run_id = keeper_run_id(run->keeper),
-                                 .data_folder = job->data_folder,
-                                 .record = job->record,
-                                 .progress = &run->progress};
+    attempt_setting_t setting = setting_of(run, job);
     long retries = job->experiment.cluster.retries;
     for (long attempt = 0; attempt <= retries; attempt++) {
         fault_t fault = {{0}};
@@ -297,11 +343,15 @@ run_matrix(run_t *run)
 {
     for (int i = 0; i < run->n_jobs; i++) {
         job_t *job = &run->jobs[i];
+        bool is_warm = job->experiment.matrix.warmup == 0;
         for (size_t k = 0; k < job->plan->n_cells; k++) {
             const plan_cell_t *cell = &job->plan->cells[k];
             char label[PLAN_ID_BYTES + 32];
             if (!is_wanted(run, job, cell))
                 continue;
+            if (!is_warm && !warm_up(run, job, cell))
+                return;
+            is_warm = true;
             survey_t now = survey(run);
             progress_expect(&run->progress, now.n_runs, now.total_s);
             snprintf(label, sizeof label, "%s r%d", cell->id, cell->repeat);

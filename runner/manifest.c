@@ -74,12 +74,14 @@ manifest_write(const record_t *record, const manifest_facts_t *facts, record_err
     const plan_cell_t *any = &facts->plan->cells[0];
     char started[32];
     record_time(started);
-    json_t *manifest = json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:b, s:f, s:s, s:o}", "dmlx", version_text(),
-        "revision", version_revision(), "name", experiment->name, "title", experiment->title,
-        "axes", axes_json(facts->plan), "cfg_sha256", facts->hash, "command", command_json(facts),
-        "data", data_json(facts), "launcher", facts->launcher, "emulated", any->core_speed < 1,
-        "core_speed", any->core_speed, "started", started, "hosts", json_pack("[o]", host_json()));
+    json_t *manifest =
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:b, s:f, s:I, s:s, s:o}", "dmlx",
+                  version_text(), "revision", version_revision(), "name", experiment->name, "title",
+                  experiment->title, "axes", axes_json(facts->plan), "cfg_sha256", facts->hash,
+                  "command", command_json(facts), "data", data_json(facts), "launcher",
+                  facts->launcher, "emulated", any->core_speed < 1, "core_speed", any->core_speed,
+                  "warmup", (json_int_t)experiment->matrix.warmup, "started", started, "hosts",
+                  json_pack("[o]", host_json()));
     char *text =
         json_dumps(manifest, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
     json_decref(manifest);

@@ -149,6 +149,7 @@ typedef struct matrix {
     size_t n_axes;
     int n_dimensions;
     repeats_t repeats;
+    long warmup; // runs before those that count
     rule_t *exclude, *only;
     size_t n_exclude, n_only;
     bool shuffle;      // whether each repeat is a pass over the cells in an order of its own

@@ -109,6 +109,23 @@ the_text_is_the_papers_table_with_intervals(void **state)
 }
 
 static void
+noisy_runs_are_named(void **state)
+{
+    (void)state;
+    static char noisy[] = "granted 1.9 cores of 2 asked; noisy: steal 8 %, throttled; more";
+    results_run_t runs[4];
+    results_expect_t expects[3];
+    const results_set_t set = made_set(runs, expects);
+    runs[3].note = noisy;
+    summary_t *summary = summary_new(&set);
+    draft_t draft = {0};
+    table_draft(summary, TABLE_TEXT, &draft);
+    summary_free(&summary);
+    holds(draft.text, "The machine was noisy during n3-c6 r2 (steal 8 %, throttled).");
+    draft_clear(&draft);
+}
+
+static void
 the_text_fits_a_hundred_columns(void **state)
 {
     (void)state;
@@ -194,6 +211,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_is_the_papers_table_with_intervals),
+        cmocka_unit_test(noisy_runs_are_named),
         cmocka_unit_test(the_text_fits_a_hundred_columns),
         cmocka_unit_test(markdown_latex_and_html_say_the_same),
         cmocka_unit_test(a_value_beyond_the_tolerance_is_counted),
