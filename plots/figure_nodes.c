@@ -9,6 +9,12 @@
 
 #define NEEDS "needs cells with two or more numbers of nodes"
 
+static const char *
+cores_word(const line_t *line)
+{
+    return line->fixed == 1.0 ? "core" : "cores";
+}
+
 // ---- figure 7 ----
 
 static void
@@ -64,9 +70,9 @@ figure_times(const figure_source_t *source, const char *axis, figure_t *figure)
     figure_begin(source, figure, "Training and work time by number of nodes", other.n > 0 ? 2 : 1);
     draft_t *script = &figure->script;
     draft_add(script,
-              "set xlabel 'nodes, %.3g cores each'\nset ylabel 'seconds'\nset yrange [0:*]\n"
+              "set xlabel 'nodes, %.3g %s each'\nset ylabel 'seconds'\nset yrange [0:*]\n"
               "set key top right\n",
-              line.fixed);
+              line.fixed, cores_word(&line));
     if (other.n > 0)
         draft_add(script, "set title '%s'\n", source->measured.name);
     add_time_panel(script, &line, "measured", false);
@@ -160,9 +166,9 @@ figure_shares(const figure_source_t *source, const char *axis, figure_t *figure)
     draft_add(script,
               "percent(name) = sprintf('%%.1f %%%%', 100*column(name))\nset yrange [0:1.08]\n"
               "set ytics 0.2\nset format y '%%.1f'\nset ylabel 'share of training time'\n"
-              "set xrange [-0.6:%zu.6]\nset xlabel '%.3g cores a node; above each bar the share "
+              "set xrange [-0.6:%zu.6]\nset xlabel '%.3g %s a node; above each bar the share "
               "of overhead'\neval key_below(2)\nset border 2\n",
-              line.n - 1, line.fixed);
+              line.n - 1, line.fixed, cores_word(&line));
     add_node_tics(&line, script);
     const double shift = other.n > 0 ? 0.2 : 0.0;
     const double width = other.n > 0 ? 0.38 : 0.6;
@@ -366,10 +372,11 @@ figure_extrapolated(const figure_source_t *source, const char *axis, figure_t *f
                      1);
         draft_add(
             script,
-            "set xlabel 'nodes, %.3g cores each'\nset ylabel 'share of training time'\n"
+            "set xlabel 'nodes, %.3g %s each'\nset ylabel 'share of training time'\n"
             "set yrange [0:1.25]\nset ytics (0, 0.2, 0.4, 0.6, 0.8, 1.0)\nset format y '%%.1f'\n"
             "set xrange [0.8:%g]\neval key_below(3)\nset key font ',13'\n%s",
-            line.fixed, reach, is_logarithmic ? "set logscale x 2\n" : "set xtics 1\n");
+            line.fixed, cores_word(&line), reach,
+            is_logarithmic ? "set logscale x 2\n" : "set xtics 1\n");
         figure_open(script);
         add_regression_plot(script, other.n > 0 ? source->reference.name : NULL);
         add_model_plot(script, &e, source->measured.name);

@@ -66,7 +66,8 @@ grid_t *
 forecast_grid(const forecast_t *forecast)
 {
     char *title =
-        plots_format("Forecast from %s, %.3g cores a node", forecast->set, forecast->cores_a_node);
+        plots_format("Forecast from %s, %.3g %s a node", forecast->set, forecast->cores_a_node,
+                     forecast->cores_a_node == 1.0 ? "core" : "cores");
     grid_t *grid = grid_new(title, 8);
     free(title);
     grid->subtitle = plots_copy(forecast->setting);
