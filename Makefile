@@ -5,7 +5,8 @@
 BUILD_PACKAGES = build-essential cmake ninja-build pkg-config git libczmq-dev libzmq3-dev libconfig-dev \
     libblis-pthread-dev libjansson-dev libcurl4-openssl-dev libarchive-dev libgsl-dev libmd-dev libxxhash-dev
 RUN_PACKAGES = gnuplot-nox ca-certificates
-TEST_PACKAGES = libcmocka-dev procps iproute2 util-linux python3 python3-pil spin clang libclang-rt-dev
+TEST_PACKAGES = libcmocka-dev procps iproute2 util-linux python3 python3-pil spin clang libclang-rt-dev chromium \
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static mmdebstrap
 BENCH_PACKAGES = python3-torch libdnnl-dev
 PACKAGE_PACKAGES = dpkg-dev file
 FORMAT_PACKAGES = clang-format
