@@ -37,5 +37,7 @@ status=0
 # Cells that failed (1) do not hide those that were measured.
 [ "$status" -le 1 ] || exit "$status"
 "$dmlx" plot -o "$results" "$results/node_sweep" "$results/core_sweep" || status=$?
+"$dmlx" report -o "$results" "$results/node_sweep" "$results/core_sweep" >/dev/null || status=$?
+printf '\nThe page to read is %s/report.html.' "$results"
 printf '\nThe figures are in %s/figures/, the numbers behind them in %s/.\n' "$results" "$results"
 exit "$status"
