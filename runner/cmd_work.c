@@ -1,5 +1,6 @@
 // cmd_work.c — a worker: trains its share of each round on the model it is sent.
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +210,8 @@ run_role(role_t *role, const char *endpoint, const char *identity)
     config.endpoint = endpoint;
     config.identity = identity ? identity : work.keys ? keys_name(work.keys) : own;
     config.keys = work.keys;
+    if (role->wait_s > 0)
+        config.join_ms = (int64_t)fmin(1000 * role->wait_s + 1, 1e9);
     phase_name(config.identity);
     config.host = work.host.name;
     config.stop_fd = signals_fd();
@@ -234,6 +237,8 @@ run(int argc, char **argv)
          "this worker's name (else that of its keys, or host and process)"},
         {"keys", 'k', "FILE", OPTION_TEXT, &role.keys,
          "its key ring, as 'dmlx keys' makes it; also fd:N or env:NAME"},
+        {"wait", 'w', "SECONDS", OPTION_REAL, &role.wait_s,
+         "how long the coordinator may take to answer (else 60)"},
         {"data", 0, "DIR", OPTION_TEXT, &role.data,
          "where the data set lies (else $DMLX_DATA, else the cache)"},
         {"threads", 0, "N", OPTION_INTEGER, &role.threads,

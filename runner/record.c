@@ -152,7 +152,8 @@ make_folders(const char *path, record_error_t *error)
 {
     plots_error_t reason = {{0}};
     if (draft_folder(path, &reason) != PLOTS_OK)
-        return fail(error, RECORD_IO, "%s", reason.text);
+        return fail(error, RECORD_IO, "%s; make space, or choose a folder elsewhere with -o DIR",
+                    reason.text);
     return RECORD_OK;
 }
 

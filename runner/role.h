@@ -34,7 +34,7 @@ typedef struct role {
     const char *model;
     const char *cgroup;
     const char *keys; // where the ring is read from
-    double cpus;
+    double cpus, wait_s;
     int threads, period_us, nodes;
     bool is_supervised; // standard input is the lifeline and begins with a framed text
     bool is_json;       // records as JSON even on a terminal

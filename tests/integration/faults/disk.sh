@@ -1,0 +1,69 @@
+#!/bin/bash
+# The results' disk is full, or read-only, when a round, the model or a checkpoint is to be written: a clear error, what
+# stood is whole, and after space is made the same command goes on.
+# cases: full_round full_checkpoint full_model full_start readonly_start readonly_later
+if [ -z "${DMLX_OWN_MOUNTS:-}" ]; then
+    . "$SUPPORT/needs.sh"
+    needs root unshare
+    # Mounts of its own: what is left of them goes with the last process.
+    exec env DMLX_OWN_MOUNTS=1 unshare --mount --propagation private "$0" "$@"
+fi
+. "$SUPPORT/faults.sh"
+IFS=_ read -r how what <<<"$case"
+options=()
+mkdir results
+mount -t tmpfs -o size=8m none results || exit 1
+trap 'status=$?; umount -l "$work/results"; (exit $status); finish' EXIT
+sed -i 's/^matrix.*/matrix = { nodes = [ 1, 3 ]; cores_per_node = [ 1 ]; shuffle = false; };/' tiny.cfg
+
+break_disk() {
+    if [ "$how" = full ]; then
+        dd if=/dev/zero of=results/filler bs=4k status=none 2>/dev/null
+    else
+        mount -o remount,ro results || fault "no remount"
+    fi
+}
+mend_disk() {
+    if [ "$how" = full ]; then rm results/filler; else mount -o remount,rw results; fi
+}
+
+case $what in
+round) place=coordinator:writing:3 ;;
+checkpoint) place=coordinator:writing:2 options=(--set cluster.checkpoint=true) ;;
+model) place=coordinator:writing:5 ;;
+start | later) place= ;;
+esac
+if [ "$place" ]; then
+    pause_at "$place"
+    start_run "${options[@]}"
+    await_pause "$place"
+    break_disk
+    kill -CONT "$paused"
+else
+    if [ "$what" = later ]; then
+        pause_at coordinator:writing:3
+        start_run
+        await_pause coordinator:writing:3
+        kill -KILL "$run"
+        finish_run
+        marked_gone_within "$DMLX_CASE_MARK" 5 || fault "they outlive dmlx run"
+    fi
+    break_disk
+    start_run
+fi
+finish_run
+cp results/tiny/runs.csv before.csv 2>/dev/null
+mend_disk
+expect_equal "status" 1 "$status"
+[ "$how" = full ] && reason='No space left' || reason='Read-only file system'
+expect_text "the reason is not told" "$reason" run.err
+expect_text "the file is not named" "results" run.err
+expect_text "what to do is not told" 'make space|choose a folder|go on' run.err
+expect_equal "lines cut short" 0 "$(tail -qc1 results/tiny/*.csv 2>/dev/null | grep -vc '^$')"
+
+start_run "${options[@]}"
+finish_run
+expect_equal "status after space was made ($(cat run.err))" 0 "$status"
+[ ! -s before.csv ] || cmp -n "$(stat -c %s before.csv)" before.csv results/tiny/runs.csv || fault "what stood was changed"
+expect_equal "done rows" "n1-c1 n3-c3 " "$(awk -F, '/,done,/ { print $1 }' results/tiny/runs.csv | sort | tr '\n' ' ')"
+expect_rounds 12
