@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plots/claims.h"
 #include "plots/grid.h"
 #include "plots/memory.h"
 
@@ -279,6 +280,20 @@ free_summaries(const results_t *results, summary_t **summaries)
     free(summaries);
 }
 
+// The claims of all sets, beneath their tables; nothing where there are none.
+static void
+add_claims(const results_t *results, table_format_t format, draft_t *draft)
+{
+    claims_t *claims = claims_judge(results);
+    if (claims->n > 0) {
+        grid_t *grid = claims_grid(claims);
+        draft_add(draft, "\n");
+        grid_render(grid, format, draft);
+        grid_free(&grid);
+    }
+    claims_free(&claims);
+}
+
 int
 table_print(FILE *stream, const results_t *results, table_format_t format, plots_error_t *error)
 {
@@ -293,6 +308,8 @@ table_print(FILE *stream, const results_t *results, table_format_t format, plots
         draft_add(&draft, i > 0 ? "\n" : "");
         table_draft(summaries[i], format, &draft);
     }
+    if (format < TABLE_CSV)
+        add_claims(results, format, &draft);
     errno = 0;
     int result = PLOTS_OK;
     if (fwrite(draft.text, 1, draft.length, stream) != draft.length || fflush(stream) != 0)

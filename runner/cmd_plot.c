@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "plots/claims.h"
 #include "plots/plots.h"
 #include "runner/options.h"
 
@@ -31,15 +32,31 @@ plot(const results_t *results, const plots_options_t *options)
     return code == PLOTS_OK ? STATUS_DONE : say(error.text);
 }
 
+// A claim that does not hold is a finding, not a fault, so only --judge makes it the exit status.
+// One that lacks data counts too: what was asked for has not been shown.
+static int
+judge(const results_t *results)
+{
+    claims_t *claims = claims_judge(results);
+    int status = claims->n_failing + claims->n_open == 0 ? STATUS_DONE : STATUS_RUN_FAILED;
+    if (status != STATUS_DONE)
+        fprintf(stderr, "dmlx plot: of %zu claims %zu do not hold and %zu lack data\n", claims->n,
+                claims->n_failing, claims->n_open);
+    claims_free(&claims);
+    return status;
+}
+
 static int
 run(int argc, char **argv)
 {
+    bool is_judged = false;
     const char *formats = "svg,png,pdf", *output = NULL, *against = NULL;
     const option_t options[] = {
         {"output", 'o', "DIR", OPTION_TEXT, &output,
          "where tables/ and figures/ go (else beside the results)"},
         {"format", 'f', "LIST", OPTION_TEXT, &formats, "of svg,png,pdf (all)"},
         {"against", 'a', "RESULTS", OPTION_TEXT, &against, "draw these behind, in grey"},
+        {"judge", 0, NULL, OPTION_FLAG, &is_judged, "exit 1 unless every claim holds"},
         {0},
     };
     int first = options_parse(&command_plot, options, argc, argv);
@@ -61,6 +78,8 @@ run(int argc, char **argv)
     how.against = other;
     if (status == STATUS_DONE)
         status = plot(results, &how);
+    if (status == STATUS_DONE && is_judged)
+        status = judge(results);
     results_free(&results);
     results_free(&other);
     return status;

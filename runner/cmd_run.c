@@ -198,6 +198,8 @@ open_record(run_t *run, job_t *job)
     if (status == RECORD_OK)
         status = manifest_write_expect(job->record, &job->experiment, &error);
     if (status == RECORD_OK)
+        status = manifest_write_claims(job->record, &job->experiment, &error);
+    if (status == RECORD_OK)
         status = record_file(job->record, "samples.csv", samples, n_bytes, &error);
     free(samples);
     return status == RECORD_OK ? STATUS_DONE : say(STATUS_RUN_FAILED, error.text);

@@ -7,6 +7,7 @@
 
 #include "plots/csv.h"
 #include "plots/draft.h"
+#include "runner/claim.h"
 #include "runner/host_facts.h"
 #include "runner/memory.h"
 #include "runner/version.h"
@@ -113,6 +114,18 @@ manifest_write_expect(const record_t *record, const experiment_t *experiment, re
         }
     }
     int status = record_file(record, "expect.csv", draft.text, draft.length, error);
+    draft_clear(&draft);
+    return status;
+}
+
+int
+manifest_write_claims(const record_t *record, const experiment_t *experiment, record_error_t *error)
+{
+    if (experiment->n_claims == 0)
+        return RECORD_OK;
+    draft_t draft = {0};
+    claim_csv(experiment->claims, experiment->n_claims, &draft);
+    int status = record_file(record, "claims.csv", draft.text, draft.length, error);
     draft_clear(&draft);
     return status;
 }

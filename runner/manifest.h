@@ -24,4 +24,8 @@ int manifest_write(const record_t *record, const manifest_facts_t *facts, record
 int manifest_write_expect(const record_t *record, const experiment_t *experiment,
                           record_error_t *error);
 
+// Writes claims.csv when the experiment has claims.
+int manifest_write_claims(const record_t *record, const experiment_t *experiment,
+                          record_error_t *error);
+
 #endif

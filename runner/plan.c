@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/claim.h"
 #include "runner/expect.h"
 #include "runner/matrix.h"
 #include "runner/memory.h"
@@ -317,6 +318,9 @@ plan_experiment(const plan_t *plan, const plan_cell_t *cell, experiment_t *exper
     expect_free(copy.expect, copy.n_expect);
     copy.expect = NULL;
     copy.n_expect = 0;
+    claim_free(copy.claims, copy.n_claims);
+    copy.claims = NULL;
+    copy.n_claims = 0;
     *experiment = copy;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/claim.h"
 #include "runner/expect.h"
 #include "runner/matrix.h"
 #include "runner/memory.h"
@@ -32,6 +33,8 @@ experiment_copy(const experiment_t *source, experiment_t *target)
         setting_copy(&settings[i], source, &copy);
     copy.expect = expect_copy(source->expect, source->n_expect);
     copy.n_expect = source->n_expect;
+    copy.claims = claim_copy(source->claims, source->n_claims);
+    copy.n_claims = source->n_claims;
     *target = copy;
 }
 
@@ -42,6 +45,7 @@ experiment_free(experiment_t *experiment)
         setting_free(&settings[i], experiment);
     matrix_free(&experiment->matrix);
     expect_free(experiment->expect, experiment->n_expect);
+    claim_free(experiment->claims, experiment->n_claims);
     *experiment = (experiment_t){0};
 }
 
@@ -143,6 +147,8 @@ read_root(const tree_t *root, const spec_options_t *options, experiment_t *exper
                    "4 ]; repeats = 3; };");
     if (expect)
         expect_read(expect, experiment, diag);
+    if (tree_member(root, "claim"))
+        claim_read(tree_member(root, "claim"), experiment, diag);
     spec_sets_check(options, &experiment->matrix, diag);
     bool is_matrix_whole = diag_n_errors(diag) == n_errors;
     spec_check(experiment, root, is_matrix_whole, diag);

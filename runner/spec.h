@@ -181,6 +181,16 @@ typedef struct expect {
     place_t place;
 } expect_t;
 
+// What the experiment is said to show; plots/claims.h judges it.
+typedef struct claim {
+    char *name; // the claim, as a sentence
+    char *kind; // "flat", "diminishing", "further", "expected"
+    char *quantity, *over;
+    double tolerance; // NAN: none
+    char *source;
+    place_t place;
+} claim_t;
+
 typedef struct experiment {
     char *name;  // of the results folder
     char *title; // of tables and figures; "" for none
@@ -189,6 +199,8 @@ typedef struct experiment {
     matrix_t matrix;
     expect_t *expect;
     size_t n_expect;
+    claim_t *claims;
+    size_t n_claims;
 } experiment_t;
 
 typedef struct spec_options {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/claim.h"
 #include "runner/expect.h"
 #include "runner/matrix.h"
 #include "runner/memory.h"
@@ -77,6 +78,7 @@ experiment_text(const experiment_t *experiment)
     }
     close_groups(&text, &groups, experiment, "");
     expect_add_text(&text, experiment->expect, experiment->n_expect);
+    claim_add_text(&text, experiment->claims, experiment->n_claims);
     return text_take(&text);
 }
 
@@ -159,5 +161,13 @@ experiment_differences(const experiment_t *there, const experiment_t *here)
         text_add(&text, "expect: the reference values differ\n");
     free(expect_there);
     free(expect_here);
+    text_t c = {0}, d = {0};
+    claim_add_text(&c, there->claims, there->n_claims);
+    claim_add_text(&d, here->claims, here->n_claims);
+    char *claims_there = text_take(&c), *claims_here = text_take(&d);
+    if (strcmp(claims_there, claims_here) != 0)
+        text_add(&text, "claim: the claims differ\n");
+    free(claims_there);
+    free(claims_here);
     return text_take(&text);
 }

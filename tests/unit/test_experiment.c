@@ -155,6 +155,45 @@ faults_of_a_goal_are_told(void **state)
 }
 
 static void
+claims_read_back_as_they_are_written(void **state)
+{
+    (void)state;
+    experiment_t experiment, again;
+    must_read(
+        "claim = ( { name = \"a \\\"b\\\"\"; kind = \"flat\"; quantity = \"accuracy\"; tolerance "
+        "= 0.01; over = \"cores\"; }, { name = \"c\"; kind = \"diminishing\"; } );" ONE_CELL,
+        &experiment);
+    assert_int_equal(experiment.n_claims, 2);
+    assert_string_equal(experiment.claims[0].over, "cores");
+    assert_true(experiment.claims[0].tolerance == 0.01);
+    assert_string_equal(experiment.claims[1].over, "nodes");
+    char *text = experiment_text(&experiment);
+    must_read(text, &again);
+    char *text_again = experiment_text(&again);
+    assert_string_equal(text, text_again);
+    free(text);
+    free(text_again);
+    experiment_free(&experiment);
+    experiment_free(&again);
+}
+
+static void
+faults_of_claims_are_told(void **state)
+{
+    (void)state;
+    assert_faults(
+        "claim = ( { kind = \"flat\"; name = \"a\"; }, { name = \"b\"; kin = \"flat\"; }, { "
+        "name = \"c\"; kind = \"round\"; }, { name = \"d\"; } );" ONE_CELL,
+        NULL,
+        "a.cfg:1: error: a claim of kind \"flat\" wants a quantity and a tolerance: quantity "
+        "= \"accuracy\"; tolerance = 0.01;\n"
+        "a.cfg:1: error: 'claim' has no 'kin'; did you mean 'kind'?\n"
+        "a.cfg:1: error: 'kind' of 'claim' takes one of flat, diminishing, further, expected\n"
+        "a.cfg:1: error: 'claim' takes groups with a name and a kind: ( { name = \"…\"; kind = "
+        "\"diminishing\"; over = \"nodes\"; } )\n");
+}
+
+static void
 set_lies_over_the_file(void **state)
 {
     (void)state;
@@ -586,6 +625,8 @@ main(void)
         READS(an_override_replaces_what_stands_outside),
         READS(repeats_are_a_number_or_a_goal),
         READS(faults_of_a_goal_are_told),
+        READS(claims_read_back_as_they_are_written),
+        READS(faults_of_claims_are_told),
         READS(set_lies_over_the_file),
         READS(a_set_that_is_off_is_told),
         READS(what_the_matrix_varies_cannot_be_set),
