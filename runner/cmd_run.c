@@ -130,13 +130,27 @@ find_data(run_t *run, job_t *job)
     return STATUS_DONE;
 }
 
+// In the keeper, when this process has died: the jobs are known there as they were at the start.
+static void
+clean_after_death(const char *run_id, int timeout_ms, void *context)
+{
+    const run_t *run = context;
+    for (int i = 0; i < run->n_jobs; i++)
+        run->jobs[i].launcher->clean(&run->jobs[i].experiment.cluster, run_id, timeout_ms, NULL);
+}
+
 static int
 prepare_launcher(const run_t *run, const job_t *job)
 {
     const cluster_t *cluster = &job->experiment.cluster;
     launch_need_t need = {.is_limited = cluster->enforce,
                           .is_respawning = cluster->on_loss == ON_LOSS_RESPAWN,
-                          .run_id = keeper_run_id(run->keeper)};
+                          .run_id = keeper_run_id(run->keeper),
+                          .data_name = experiment_choice("train.data", job->experiment.train.data)};
+    char checksum[DATASET_CHECKSUM_BYTES];
+    dataset_checksum(job->data, checksum);
+    need.data_folder = dataset_folder(job->data);
+    need.data_xxh128 = checksum;
     for (size_t i = 0; i < job->plan->n_cells; i++) {
         const plan_cell_t *cell = &job->plan->cells[i];
         need.n_nodes = cell->nodes > need.n_nodes ? (int)cell->nodes : need.n_nodes;
@@ -455,7 +469,7 @@ execute(run_t *run)
     int status = STATUS_DONE;
     fault_t fault = {{0}};
     keeper_sweep();
-    run->keeper = keeper_start(NULL, NULL, &fault);
+    run->keeper = keeper_start(clean_after_death, run, &fault);
     if (!run->keeper)
         return say(STATUS_CLUSTER, fault.text);
     for (int i = 0; i < run->n_jobs && status == STATUS_DONE; i++) {

@@ -37,6 +37,8 @@ extern const command_t command_work;
 extern const command_t command_keys;
 extern const command_t command_test;
 extern const command_t command_data;
+extern const command_t command_doctor;
+extern const command_t command_image;
 extern const command_t command_table;
 extern const command_t command_help;
 

@@ -16,7 +16,8 @@ enum { HEADER_BYTES = 32, LAST_LINE_BYTES = 200, SHORT_NAME_BYTES = 72 };
 
 static const char header_word[] = "dmlx-text ";
 
-static const launcher_t *const launchers[] = {&launcher_local, NULL};
+static const launcher_t *const launchers[] = {&launcher_local,  &launcher_ssh,   &launcher_docker,
+                                            &launcher_podman, &launcher_swarm, &launcher_slurm, NULL};
 
 const launcher_t *
 launch_find(const char *name)
@@ -166,6 +167,21 @@ launch_argv_build(launch_argv_t *self, const launch_cell_t *cell, int rank, cons
     add_all(self, rank == LAUNCH_COORDINATOR ? cell->arguments : cell->worker_arguments);
 }
 
+void
+launch_argv_data(launch_argv_t *self, const char *folder)
+{
+    for (int i = 0; i + 1 < self->n; i++) {
+        if (strcmp(self->argv[i], "--data") != 0)
+            continue;
+        self->argv[i + 1] = folder;
+        if (folder)
+            return;
+        memmove(&self->argv[i], &self->argv[i + 2], (size_t)(self->n - i - 1) * sizeof *self->argv);
+        self->n -= 2;
+        return;
+    }
+}
+
 // --- framing -------------------------------------------------------------------------------------
 
 int
@@ -240,6 +256,12 @@ read_header(source_t *source, size_t *n_text, fault_t *fault)
         }
     }
     return 0;
+}
+
+char *
+launch_text_frame(const char *text)
+{
+    return memory_format("%s%zu\n%s", header_word, strlen(text), text);
 }
 
 int

@@ -61,6 +61,9 @@ typedef struct launch_need {
     bool is_limited;     // a CPU limit is to be enforced
     bool is_respawning;  // cluster.on_loss is respawn
     const char *run_id;  // keeper_run_id
+    const char *data_name;   // "cifar10"
+    const char *data_folder; // where it lies here
+    const char *data_xxh128; // its checksum
 } launch_need_t;
 
 // One run of one cell. Borrowed until stop().
@@ -138,13 +141,18 @@ typedef struct launcher {
     // not go; the fault names it, clean() will find it again. Required.
     int (*stop)(launch_t **launch, int grace_ms, fault_t *fault);
 
+    // Writes into the cell's folder what start() would hand to another program, for a dry run.
+    // Not required.
+    int (*draft)(const cluster_t *cluster, const launch_cell_t *cell, fault_t *fault);
+
     // Removes everything of that run wherever it is, by the run's id alone: called at the end of
     // a run, and by the keeper when `dmlx run` died. Blocks at most timeout_ms. LAUNCH_FAILED:
     // something would not go. Required.
     int (*clean)(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_t *fault);
 } launcher_t;
 
-extern const launcher_t launcher_local;
+extern const launcher_t launcher_local, launcher_ssh, launcher_docker, launcher_podman,
+    launcher_swarm, launcher_slurm;
 
 // The launcher of that name, or NULL.
 const launcher_t *launch_find(const char *name);
@@ -183,6 +191,14 @@ typedef struct launch_argv {
 // is: argv points into it.
 void launch_argv_build(launch_argv_t *self, const launch_cell_t *cell, int rank,
                        const char *program, const char *endpoint, bool with_limit);
+
+// Replaces the data set's folder, where --data names one, by that on the role's own host; NULL
+// takes the option away. `folder` is borrowed.
+void launch_argv_data(launch_argv_t *self, const char *folder);
+
+// The frame's first line: launch_text_frame gives it and the text in one, for a place that a role's
+// standard input is read from later. The caller frees it.
+char *launch_text_frame(const char *text);
 
 // The framing of a text on a role's standard input: a line "dmlx-text BYTES", then the text. The
 // stream stays open behind it.

@@ -122,10 +122,34 @@ const setting_t settings[] = {
                  [LAUNCHER_PODMAN] = "podman",
                  [LAUNCHER_SWARM] = "swarm",
                  [LAUNCHER_SLURM] = "slurm"},
-     .later = {"ssh", "docker", "podman", "swarm", "slurm"},
-     .help = "What starts the workers: local starts processes on this machine."},
+     .help = "What starts the workers: processes on this machine, on hosts reached by OpenSSH, "
+             "containers of one engine, services of a Docker swarm, or a Slurm allocation."},
     {"cluster.hosts", SETTING_TEXTS, AT(cluster.hosts), .text = "", .also = "nodes machines",
-     .help = "Hosts to start workers on, one worker each; not used by the launcher local."},
+     .help = "Hosts to start workers on, one worker each, named as for ssh; the launcher ssh alone "
+             "uses them."},
+    {"cluster.coordinator", SETTING_TEXT, AT(cluster.coordinator), .text = "here", .also = "master",
+     .help = "With launcher ssh: the host that the coordinator runs on; \"here\" runs it beside "
+             "dmlx run. In a swarm it runs on the manager."},
+    {"cluster.program", SETTING_TEXT, AT(cluster.program), .text = "", .also = "binary",
+     .help = "Path of dmlx on the hosts of ssh and slurm; empty copies this one to hosts of ssh, "
+             "and expects it at the same path under slurm."},
+    {"cluster.data_folder", SETTING_TEXT, AT(cluster.data_folder), .text = "", .also = "data",
+     .help = "Where the data set lies on every host; empty copies it there once (ssh), mounts this "
+             "machine's (docker, podman), or adds it to the image (swarm)."},
+    {"cluster.image", SETTING_TEXT, AT(cluster.image), .text = "",
+     .help = "Container image; empty is dmlx:VERSION, as dmlx image makes it."},
+    {"cluster.registry", SETTING_TEXT, AT(cluster.registry), .text = "",
+     .help = "Registry that the image is pushed to and pulled from, such as registry:5000."},
+    {"cluster.context", SETTING_TEXT, AT(cluster.context), .text = "", .also = "connection",
+     .help = "Context of docker, or connection of podman; empty is the default one."},
+    {"cluster.label", SETTING_TEXT, AT(cluster.label), .text = "", .also = "labels placement",
+     .help = "Label of the swarm's nodes that workers run on, such as role=worker; empty takes any "
+             "active node."},
+    {"cluster.memory_mb", SETTING_INTEGER, AT(cluster.memory_mb), 0, .unit = "MiB", .min = 0,
+     .max = 1e7, .also = "memory", .help = "Memory limit of a container; 0 for none."},
+    {"cluster.options", SETTING_TEXTS, AT(cluster.options), .text = "",
+     .help = "Further words for the launcher's program: for ssh, docker run, podman run, or "
+             "salloc."},
     {"cluster.address", SETTING_TEXT, AT(cluster.address), .text = "127.0.0.1", .also = "host bind",
      .help = "Address at which the coordinator is reached."},
     {"cluster.port", SETTING_INTEGER, AT(cluster.port), 0, .min = 0, .max = 65534, .also = "ports",
@@ -152,6 +176,8 @@ const setting_t settings[] = {
      .help = "Without a sign of life from a worker, or from the coordinator."},
     {"cluster.timeout.stop_s", SETTING_REAL, AT(cluster.stop_s), 5, .unit = "s", .min = 0.1,
      .max = 3600, .help = "For a process to end by itself before it is killed."},
+    {"cluster.timeout.cell_s", SETTING_REAL, AT(cluster.cell_s), 86400, .unit = "s", .min = 60,
+     .max = 1e7, .help = "Longest life of a Slurm allocation, which holds one cell."},
     {"cluster.on_loss", SETTING_CHOICE, AT(cluster.on_loss), ON_LOSS_FAIL, .is_axis = true,
      .choices =
          {[ON_LOSS_FAIL] = "fail", [ON_LOSS_CONTINUE] = "continue", [ON_LOSS_RESPAWN] = "respawn"},

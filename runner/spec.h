@@ -99,6 +99,13 @@ typedef struct cluster {
     int launcher; // launcher_choice_t
     text_list_t hosts;
     char *address;     // the coordinator's, "127.0.0.1"
+    char *coordinator; // "here", or the host it runs on
+    char *program;     // dmlx on the hosts; "": this one is copied there
+    char *data_folder; // of the data set on the hosts; "": it is copied there, or into the image
+    char *image, *registry, *context, *label; // of containers
+    long memory_mb;                           // of a container; 0: not limited
+    text_list_t options;                      // for the launcher's own program
+    double cell_s;                            // longest life of an allocation
     long port;         // its first port of two; 0: any free ones
     int encrypt;       // encrypt_t
     bool enforce;      // whether CPU limits are set; without them a row says so

@@ -231,8 +231,6 @@ a_set_that_is_off_is_told(void **state)
         "text\" or [ 1, 2 ]\n"
         "--set matrix.colours=1: error: unknown setting 'matrix.colours'; did you mean "
         "'matrix.cores'?\n"
-        "--set launcher=ssh: error: 'cluster.launcher' is 'ssh', which this version does not have "
-        "yet; it takes \"local\"\n"
         "--set launcher=ssh: error: n1-c1 asks for 1 workers, and 'cluster.hosts' has 0\n");
 }
 
@@ -430,8 +428,6 @@ more_workers_than_hosts_are_refused(void **state)
         "cluster = { launcher = \"ssh\";\n hosts = [ \"a\", \"b\" ]; };\n"
         "matrix = { nodes = [ 2, 3, 4 ]; };",
         NULL,
-        "a.cfg:1: error: 'cluster.launcher' is 'ssh', which this version does not have yet; it "
-        "takes \"local\"\n"
         "a.cfg:2: error: n3-c3 (and 1 more cell) asks for 3 workers, and 'cluster.hosts' has "
         "2\n");
 }

@@ -116,7 +116,8 @@ what_is_allowed_is_told_in_words(void **state)
     assert_allowed("train.epochs", "an integer from 1 to 10000");
     assert_allowed("train.batch", "an integer from 1 to 65536 images");
     assert_allowed("train.lr_scaling", "one of \"none\", \"linear\", \"sqrt\"");
-    assert_allowed("cluster.launcher", "\"local\"");
+    assert_allowed("cluster.launcher", "one of \"local\", \"ssh\", \"docker\", \"podman\", "
+                                       "\"swarm\", \"slurm\"");
     assert_allowed("cluster.emulate.core_speed", "\"auto\" or a number from 0.001 to 1");
     assert_allowed("train.nesterov", "true or false");
     assert_allowed("matrix.nodes", "integers from 1 to 10000 workers");

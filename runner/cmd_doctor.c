@@ -1,0 +1,355 @@
+// cmd_doctor.c — dmlx doctor: what each host of a cluster can do, and what would stop a run.
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/command.h"
+#include "runner/data_find.h"
+#include "runner/fleet.h"
+#include "runner/keeper.h"
+#include "runner/launch.h"
+#include "runner/memory.h"
+#include "runner/options.h"
+#include "runner/plan.h"
+#include "runner/text.h"
+#include "runner/trainee.h"
+#include "runner/version.h"
+
+typedef struct doctor_options {
+    option_list_t sets;
+    const char *launcher;
+    const char *data;
+    const char *data_name;
+    int port;
+    bool is_facts;
+} doctor_options_t;
+
+// One experiment being looked at, and what was found wrong.
+typedef struct doctor {
+    const doctor_options_t *options;
+    experiment_t experiment;
+    plan_t *plan;
+    launch_need_t need;
+    char data_xxh128[DATASET_CHECKSUM_BYTES];
+    char *data_folder;
+    text_t problems; // a line each
+    int n_problems, n_warnings;
+    text_t warnings;
+} doctor_t;
+
+enum { CLOCK_TOLERANCE_S = 1 };
+
+static void add_line(text_t *text, const char *word, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+static void problem(doctor_t *doctor, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void warn(doctor_t *doctor, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+add_line(text_t *text, const char *word, const char *format, va_list arguments)
+{
+    char line[FAULT_TEXT_BYTES + 64];
+    vsnprintf(line, sizeof line, format, arguments);
+    text_add(text, "%s: %s\n", word, line);
+}
+
+static void
+problem(doctor_t *doctor, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add_line(&doctor->problems, "problem", format, arguments);
+    va_end(arguments);
+    doctor->n_problems++;
+}
+
+static void
+warn(doctor_t *doctor, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add_line(&doctor->warnings, "note", format, arguments);
+    va_end(arguments);
+    doctor->n_warnings++;
+}
+
+// ---- one host ----
+
+static void
+judge(doctor_t *doctor, const char *name, const host_survey_t *survey, double offset_s, bool trains)
+{
+    const launch_need_t *need = &doctor->need;
+    if (trains && need->is_limited && !*survey->limit)
+        problem(doctor, "host '%s' cannot limit CPU: %s", name, survey->limit_fault);
+    if (trains && need->cores_a_node > survey->facts.cores + 1e-9)
+        problem(doctor, "host '%s' has %g cores, and a node is to have %g; take fewer cores a node",
+                name, survey->facts.cores, need->cores_a_node);
+    if (!*survey->data_xxh128)
+        problem(doctor, "host '%s' has no data set: %s", name, survey->data_fault);
+    else if (*doctor->data_xxh128 && strcmp(survey->data_xxh128, doctor->data_xxh128) != 0)
+        problem(doctor,
+                "host '%s' has other data (xxh128 %s) than this machine (xxh128 %s); copy one data "
+                "set to all",
+                name, survey->data_xxh128, doctor->data_xxh128);
+    if (survey->is_throttled == 1)
+        warn(doctor,
+             "host '%s' holds its clock back (heat or a weak supply): cool it, or use the "
+             "supply it came with",
+             name);
+    if (*survey->facts.governor && strcmp(survey->facts.governor, "performance") != 0)
+        warn(doctor, "host '%s' has the governor '%s', so its clock varies; set 'performance'",
+             name, survey->facts.governor);
+    if (fabs(offset_s) > CLOCK_TOLERANCE_S)
+        warn(doctor, "the clock of host '%s' is %.1f s off; let it follow a time server", name,
+             offset_s);
+}
+
+static void
+print_number(double value, int n_digits)
+{
+    char text[32] = "-";
+    if (isfinite(value))
+        snprintf(text, sizeof text, "%.*f", n_digits, value);
+    printf("  %8s", text);
+}
+
+static void
+print_header(void)
+{
+    printf("%-16s  %-8s  %-8s  %8s  %8s  %8s  %-12s  %8s  %-9s  %-9s  %-16s  %8s\n", "host", "dmlx",
+           "arch", "cores", "GiB", "MHz", "governor", "deg C", "throttled", "limit", "data xxh128",
+           "clock s");
+}
+
+static void
+print_host(const char *name, const host_survey_t *survey, double offset_s)
+{
+    printf("%-16s  %-8s  %-8s", name, survey->version, survey->facts.arch);
+    print_number(survey->facts.cores, 1);
+    print_number((double)survey->facts.memory_bytes / (1 << 30), 1);
+    print_number(survey->clock_mhz, 0);
+    printf("  %-12s", *survey->facts.governor ? survey->facts.governor : "-");
+    print_number(survey->temperature_c, 0);
+    printf("  %-9s  %-9s  %-16.16s",
+           survey->is_throttled < 0 ? "-"
+           : survey->is_throttled   ? "yes"
+                                    : "no",
+           *survey->limit ? survey->limit : "none",
+           *survey->data_xxh128 ? survey->data_xxh128 : "none");
+    print_number(offset_s, 2);
+    printf("\n");
+}
+
+// ---- a cluster ----
+
+static void
+examine_fleet(doctor_t *doctor, const char *run_id)
+{
+    const cluster_t *cluster = &doctor->experiment.cluster;
+    const char **names = memory_new((cluster->hosts.n_items + 2) * sizeof *names);
+    int n = 0;
+    for (; (size_t)n < cluster->hosts.n_items; n++)
+        names[n] = cluster->hosts.items[n];
+    bool is_here = strcmp(cluster->coordinator, "here") == 0;
+    if (!is_here)
+        names[n++] = cluster->coordinator;
+    fault_t fault = {{0}};
+    fleet_t *fleet = fleet_open(cluster, run_id, doctor->data_xxh128, names, n, &fault);
+    free(names);
+    if (!fleet) {
+        problem(doctor, "%s", fault.text);
+        return;
+    }
+    fleet_install(fleet);
+    if (!*cluster->data_folder && *doctor->data_xxh128 &&
+        strcmp(doctor->need.data_name, "synthetic") != 0)
+        fleet_copy_data(fleet, doctor->data_folder);
+    fleet_survey(fleet, doctor->need.data_name, is_here ? 0 : cluster->port);
+    print_header();
+    for (int i = 0; i < fleet->n_hosts; i++) {
+        const fleet_host_t *host = &fleet->hosts[i];
+        if (!host->has_survey) {
+            printf("%-16s  unreachable or without dmlx\n", host->name);
+            problem(doctor, "%s", host->fault.text);
+            continue;
+        }
+        print_host(host->name, &host->survey, host->clock_offset_s);
+        bool trains = is_here || strcmp(host->name, cluster->coordinator) != 0;
+        judge(doctor, host->name, &host->survey, host->clock_offset_s, trains);
+        if (!host->survey.is_port_free)
+            problem(doctor,
+                    "port %ld or %ld of host '%s' is taken; choose another cluster.port, "
+                    "or 0 for any",
+                    cluster->port, cluster->port + 1, host->name);
+    }
+    fleet_close(&fleet);
+}
+
+static void
+examine_this_host(doctor_t *doctor)
+{
+    const cluster_t *cluster = &doctor->experiment.cluster;
+    host_survey_t survey;
+    host_survey_make(doctor->need.data_name, doctor->options->data, cluster->port, &survey);
+    print_header();
+    print_host(survey.facts.name, &survey, 0);
+    if (cluster->launcher == LAUNCHER_LOCAL)
+        judge(doctor, survey.facts.name, &survey, 0, true);
+    if (!survey.is_port_free && cluster->launcher == LAUNCHER_LOCAL)
+        problem(doctor,
+                "port %ld or %ld of this host is taken; choose another cluster.port, or 0 "
+                "for any",
+                cluster->port, cluster->port + 1);
+}
+
+static void
+examine(doctor_t *doctor, const char *run_id)
+{
+    const cluster_t *cluster = &doctor->experiment.cluster;
+    if (cluster->launcher == LAUNCHER_SSH) {
+        examine_fleet(doctor, run_id);
+        return;
+    }
+    examine_this_host(doctor);
+    const launcher_t *launcher =
+        launch_find(experiment_choice("cluster.launcher", cluster->launcher));
+    fault_t fault = {{0}};
+    if (cluster->launcher != LAUNCHER_LOCAL &&
+        launcher->prepare(cluster, &doctor->need, &fault) != 0)
+        problem(doctor, "%s", fault.text);
+    else if (cluster->launcher != LAUNCHER_LOCAL)
+        printf("launcher %s can start what the experiment asks for\n", launcher->name);
+    launcher->clean(cluster, run_id, 4000, NULL);
+}
+
+static void
+find_need(doctor_t *doctor, const char *run_id)
+{
+    const cluster_t *cluster = &doctor->experiment.cluster;
+    launch_need_t *need = &doctor->need;
+    need->run_id = run_id;
+    need->is_limited = cluster->enforce;
+    need->is_respawning = cluster->on_loss == ON_LOSS_RESPAWN;
+    need->data_name = experiment_choice("train.data", doctor->experiment.train.data);
+    for (size_t i = 0; i < doctor->plan->n_cells; i++) {
+        const plan_cell_t *cell = &doctor->plan->cells[i];
+        need->n_nodes = cell->nodes > need->n_nodes ? (int)cell->nodes : need->n_nodes;
+        need->cores_a_node = fmax(need->cores_a_node, cell->cpu_limit);
+    }
+    fault_t fault = {{0}};
+    dataset_t *data = NULL;
+    char *found = data_find(need->data_name, doctor->options->data, &fault);
+    if (found && trainee_open_data(&doctor->experiment, found, &data, &fault) == 0) {
+        dataset_checksum(data, doctor->data_xxh128);
+        doctor->data_folder = memory_text(dataset_folder(data));
+    } else {
+        problem(doctor, "%s", fault.text);
+    }
+    dataset_close(&data);
+    free(found);
+    need->data_folder = doctor->data_folder ? doctor->data_folder : "";
+    need->data_xxh128 = doctor->data_xxh128;
+}
+
+static int
+read_experiment(doctor_t *doctor, const char *path)
+{
+    option_list_t sets = doctor->options->sets;
+    char launcher[96];
+    if (doctor->options->launcher && sets.n_items < OPTIONS_LIST_MAX) {
+        snprintf(launcher, sizeof launcher, "cluster.launcher=%s", doctor->options->launcher);
+        sets.items[sets.n_items++] = launcher;
+    }
+    spec_options_t options = {.sets = sets.items, .n_sets = (size_t)sets.n_items};
+    host_facts_t host;
+    host_facts_read("", &host);
+    diag_t *diag = diag_new();
+    int status = spec_read_file(path, &options, &doctor->experiment, diag);
+    if (status == 0) {
+        experiment_resolve(&doctor->experiment, host.cores);
+        doctor->plan = plan_new(&doctor->experiment, host.cores, diag);
+        status = doctor->plan ? 0 : -1;
+    }
+    diag_print(diag, stderr);
+    diag_free(diag);
+    return status;
+}
+
+static int
+examine_file(const doctor_options_t *options, const char *path)
+{
+    doctor_t doctor = {.options = options};
+    if (read_experiment(&doctor, path) != 0) {
+        experiment_free(&doctor.experiment);
+        return STATUS_BAD_SPEC;
+    }
+    fault_t fault = {{0}};
+    keeper_t *keeper = keeper_start(NULL, NULL, &fault);
+    if (keeper) {
+        find_need(&doctor, keeper_run_id(keeper));
+        examine(&doctor, keeper_run_id(keeper));
+    } else {
+        problem(&doctor, "%s", fault.text);
+    }
+    keeper_end(&keeper);
+    char *problems = text_take(&doctor.problems), *warnings = text_take(&doctor.warnings);
+    printf("%s%s", problems, warnings);
+    if (doctor.n_problems == 0)
+        printf("a run of '%s' can start\n", path);
+    free(problems);
+    free(warnings);
+    free(doctor.data_folder);
+    plan_free(doctor.plan);
+    experiment_free(&doctor.experiment);
+    return doctor.n_problems > 0 ? STATUS_CLUSTER : STATUS_DONE;
+}
+
+static int
+print_facts(const doctor_options_t *options)
+{
+    host_survey_t survey;
+    host_survey_make(options->data_name, options->data, options->port, &survey);
+    char *text = host_survey_text(&survey);
+    puts(text);
+    free(text);
+    return STATUS_DONE;
+}
+
+static int
+run(int argc, char **argv)
+{
+    doctor_options_t chosen = {{{0}, 0}, NULL, NULL, NULL, 0, false};
+    const option_t options[] = {
+        {"set", 's', "KEY=VALUE", OPTION_LIST, &chosen.sets, "change a setting: train.epochs=1"},
+        {"launcher", 0, "NAME", OPTION_TEXT, &chosen.launcher, "in place of cluster.launcher"},
+        {"data", 0, "DIR", OPTION_TEXT, &chosen.data,
+         "where the data set lies (else $DMLX_DATA, else the cache)"},
+        {"facts", 0, NULL, OPTION_FLAG, &chosen.is_facts, "this host's own facts, as JSON"},
+        {"data-name", 0, "NAME", OPTION_TEXT, &chosen.data_name, NULL},
+        {"port", 0, "N", OPTION_INTEGER, &chosen.port, NULL},
+        {0},
+    };
+    int first = options_parse(&command_doctor, options, argc, argv);
+    if (first < 0)
+        return options_exit_status(first);
+    if (chosen.is_facts)
+        return print_facts(&chosen);
+    if (first == argc)
+        return options_usage_fault(&command_doctor, "which experiment? name its .cfg file");
+    int status = STATUS_DONE;
+    for (int i = first; i < argc; i++) {
+        int found = examine_file(&chosen, argv[i]);
+        status = found != STATUS_DONE ? found : status;
+    }
+    return status;
+}
+
+const command_t command_doctor = {
+    .name = "doctor",
+    .summary = "look at every host of a cluster: what it can do, what would stop a run",
+    .usage = "[OPTION…] CFG…",
+    .example = "dmlx doctor experiments/core_sweep.cfg",
+    .run = run,
+};

@@ -1,0 +1,216 @@
+#include "runner/container.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "runner/memory.h"
+#include "runner/process.h"
+#include "runner/text.h"
+#include "runner/version.h"
+
+enum { WORDS_MAX = 128 };
+
+// Reads the process's output to its end. False when the time was over.
+static bool
+read_output(process_t *process, long long until_ms, text_t *text)
+{
+    for (;;) {
+        char bytes[4096];
+        long long left_ms = until_ms - process_clock_ms();
+        struct pollfd fd = {.fd = process->out_fd, .events = POLLIN};
+        if (left_ms <= 0 || (poll(&fd, 1, (int)left_ms) < 0 && errno != EINTR))
+            return false;
+        ssize_t n = read(process->out_fd, bytes, sizeof bytes);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            return true;
+        if (n > 0)
+            text_add_bytes(text, bytes, (size_t)n);
+    }
+}
+
+static void
+cut_newlines(char *text)
+{
+    size_t n = strlen(text);
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+        text[--n] = 0;
+}
+
+// The last line of its complaints; they come on standard output's descriptor behind a mark.
+static const char *
+last_line(char *text)
+{
+    cut_newlines(text);
+    char *start = strrchr(text, '\n');
+    return start ? start + 1 : text;
+}
+
+int
+container_call(const container_engine_t *engine, const char *const *words, const char *input,
+               int timeout_ms, char **output, fault_t *fault)
+{
+    char log[] = "/tmp/dmlx-call-XXXXXX";
+    int log_fd = mkstemp(log);
+    if (log_fd >= 0)
+        close(log_fd);
+    const char *argv[WORDS_MAX] = {"sh", "-c",
+                                   input ? "exec \"$@\" <\"$0\"" : "exec \"$@\" </dev/null",
+                                   input ? input : "sh", engine->program};
+    int n = 5;
+    if (*engine->context) {
+        argv[n++] = strcmp(engine->program, "podman") == 0 ? "--connection" : "--context";
+        argv[n++] = engine->context;
+    }
+    for (int i = 0; words[i] && n < WORDS_MAX - 1; i++)
+        argv[n++] = words[i];
+    argv[n] = NULL;
+    process_options_t options = {.name = engine->program,
+                                 .argv = argv,
+                                 .log_path = log,
+                                 .pipe_out = true,
+                                 .death_signal = SIGTERM};
+    process_t process;
+    text_t text = {0};
+    int status = -1;
+    long long until_ms = process_clock_ms() + timeout_ms;
+    if (process_start(&options, &process, fault) == 0) {
+        bool is_read = read_output(&process, until_ms, &text);
+        if (is_read && process_wait(&process, 1000, NULL) == 0)
+            status = process_exit_status(process.status);
+        else
+            process_stop(&process, 0, NULL);
+        process_close(&process);
+        char complaint[2048] = "";
+        FILE *file = fopen(log, "re");
+        if (file) {
+            complaint[fread(complaint, 1, sizeof complaint - 1, file)] = 0;
+            fclose(file);
+        }
+        if (status == 127)
+            fault_set(fault, "there is no '%s' on this machine; install it", engine->program);
+        else if (status > 0)
+            fault_set(fault, "%s", *complaint ? last_line(complaint) : "it said nothing");
+        else if (status < 0)
+            fault_set(fault, "'%s %s' did not end within %d s", engine->program, words[0],
+                      timeout_ms / 1000);
+    }
+    unlink(log);
+    char *printed = text_take(&text);
+    cut_newlines(printed);
+    if (output && status == 0)
+        *output = printed;
+    else
+        free(printed);
+    return status;
+}
+
+void
+container_begin(const container_engine_t *engine, launch_command_t *command)
+{
+    launch_command_add(command, engine->program);
+    if (!*engine->context)
+        return;
+    launch_command_add(command,
+                       strcmp(engine->program, "podman") == 0 ? "--connection" : "--context");
+    launch_command_add(command, engine->context);
+}
+
+int
+container_remove(const container_engine_t *engine, const char *kind, const char *label,
+                 int timeout_ms, fault_t *fault)
+{
+    char *filter = memory_format("label=%s", label);
+    const char *list[] = {kind, "ls", "-q", "--filter", filter, NULL, NULL};
+    if (strcmp(kind, "container") == 0)
+        list[5] = "-a";
+    char *ids = NULL;
+    int status = container_call(engine, list, NULL, timeout_ms, &ids, fault);
+    free(filter);
+    if (status != 0)
+        return -1;
+    const char *words[WORDS_MAX] = {kind, "rm"};
+    int n = 2, n_found = 0;
+    if (strcmp(kind, "container") == 0)
+        words[n++] = "-f";
+    for (char *id = strtok(ids, "\n"); id && n < WORDS_MAX - 10; id = strtok(NULL, "\n"), n_found++)
+        words[n++] = id;
+    words[n] = NULL;
+    if (n_found > 0 && container_call(engine, words, NULL, timeout_ms, NULL, fault) != 0)
+        n_found = -1;
+    free(ids);
+    return n_found;
+}
+
+char *
+container_image(const cluster_t *cluster)
+{
+    char *name =
+        *cluster->image ? memory_text(cluster->image) : memory_format("dmlx:%s", version_text());
+    if (!*cluster->registry)
+        return name;
+    char *full = memory_format("%s/%s", cluster->registry, name);
+    free(name);
+    return full;
+}
+
+// Pulls it from the registry. What the engine says when nobody is there, and when the image is not.
+static int
+pull(const container_engine_t *engine, const cluster_t *cluster, const char *image, fault_t *fault)
+{
+    const char *words[] = {"pull", "-q", image, NULL};
+    fault_t why = {{0}};
+    if (container_call(engine, words, NULL, CONTAINER_LONG_MS, NULL, &why) == 0)
+        return 0;
+    if (strstr(why.text, "connection refused") || strstr(why.text, "no such host") ||
+        strstr(why.text, "no route") || strstr(why.text, "timeout") ||
+        strstr(why.text, "deadline exceeded"))
+        fault_set(fault,
+                  "the registry '%s' does not answer: %s; start it, or correct "
+                  "cluster.registry",
+                  cluster->registry, why.text);
+    else
+        fault_set(fault,
+                  "the registry '%s' has no image '%s' (%s); 'dmlx image --push' puts it there",
+                  cluster->registry, image, why.text);
+    return -1;
+}
+
+int
+container_check(const container_engine_t *engine, const cluster_t *cluster, const char *image,
+                fault_t *fault)
+{
+    static const char *const version[] = {"version", "--format", "{{.Client.Version}}", NULL};
+    fault_t why = {{0}};
+    if (container_call(engine, version, NULL, CONTAINER_CALL_MS, NULL, &why) != 0) {
+        fault_set(fault, "%s%s%s%s does not answer: %s", engine->program,
+                  *engine->context ? " by context '" : "", engine->context,
+                  *engine->context ? "'" : "", why.text);
+        return -1;
+    }
+    if (*cluster->registry && pull(engine, cluster, image, fault) != 0)
+        return -1;
+    const char *inspect[] = {
+        "image",    "inspect",
+        "--format", "{{.Architecture}} {{index .Config.Labels \"dmlx.version\"}}",
+        image,      NULL};
+    char *found = NULL;
+    if (container_call(engine, inspect, NULL, CONTAINER_CALL_MS, &found, &why) != 0) {
+        fault_set(fault, "%s has no image '%s' (%s); 'dmlx image' makes it", engine->program, image,
+                  why.text);
+        return -1;
+    }
+    char arch[32] = "", label[64] = "";
+    int n = sscanf(found, "%31s %63s", arch, label);
+    free(found);
+    if (n == 2 && strcmp(label, version_text()) == 0)
+        return 0;
+    fault_set(fault, "the image '%s' has dmlx %s, and this is %s; make it anew by 'dmlx image'",
+              image, n == 2 ? label : "of no version", version_text());
+    return -1;
+}

@@ -1,0 +1,46 @@
+// container.h — a container engine by its own command line, docker or podman, and the image that
+// dmlx runs from.
+#ifndef RUNNER_CONTAINER_H
+#define RUNNER_CONTAINER_H
+
+#include <stdbool.h>
+
+#include "runner/fault.h"
+#include "runner/launch_pipes.h"
+#include "runner/spec.h"
+
+enum { CONTAINER_PORT = 7070, CONTAINER_CALL_MS = 20000, CONTAINER_LONG_MS = 600000 };
+
+// The labels that everything a run makes carries.
+#define CONTAINER_RUN_LABEL "dmlx.run"
+
+// Which engine, and by which context or connection.
+typedef struct container_engine {
+    const char *program; // "docker", "podman"
+    const char *context; // "": the default one
+} container_engine_t;
+
+// Runs "docker WORDS…" and gives what it printed, without the last newline; the caller frees it.
+// `input` goes to its standard input from a file of that name, or NULL. Returns its exit status, or
+// -1 when it did not end in time or cannot be started; `fault` then, and for a status other than 0,
+// holds the last thing it complained about. `output` may be NULL.
+int container_call(const container_engine_t *engine, const char *const *words, const char *input,
+                   int timeout_ms, char **output, fault_t *fault);
+
+// Adds "docker --context X" to a command.
+void container_begin(const container_engine_t *engine, launch_command_t *command);
+
+// Removes what carries a label, of one kind ("container", "service", "secret", "network").
+// Returns how many were asked to go, -1 when the engine refuses.
+int container_remove(const container_engine_t *engine, const char *kind, const char *label,
+                     int timeout_ms, fault_t *fault);
+
+// The image's name: cluster.image, else dmlx:VERSION, behind cluster.registry. The caller frees it.
+char *container_image(const cluster_t *cluster);
+
+// Checks that the engine answers and has the image, in this version; pulls it where a registry is
+// named. -1: the fault says what is missing and what to do.
+int container_check(const container_engine_t *engine, const cluster_t *cluster, const char *image,
+                    fault_t *fault);
+
+#endif

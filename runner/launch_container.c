@@ -1,0 +1,156 @@
+// launch_container.c — a cell's processes as containers of one engine, docker or podman.
+//
+// The engine's own client is the process at our pipes: `docker run -i` passes standard streams and
+// signals on, and a role that loses its standard input ends by itself. Containers share the host's
+// network: they are on one machine, so the coordinator listens on loopback, and no bridge, no
+// address translation and no open port is needed.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/container.h"
+#include "runner/keeper.h"
+#include "runner/launch_pipes.h"
+#include "runner/limits.h"
+#include "runner/memory.h"
+
+// What prepare() found for the cells: where the engine finds the data.
+static char data_source[1024]; // host folder to mount; "": the data set is in the image
+
+static container_engine_t
+engine_of(const cluster_t *cluster)
+{
+    return (container_engine_t){.program =
+                                    cluster->launcher == LAUNCHER_PODMAN ? "podman" : "docker",
+                                .context = cluster->context};
+}
+
+static int
+container_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
+{
+    container_engine_t engine = engine_of(cluster);
+    char *image = container_image(cluster);
+    int status = container_check(&engine, cluster, image, fault);
+    free(image);
+    if (status != 0)
+        return LAUNCH_DENIED;
+    if (*cluster->context && !*cluster->data_folder) {
+        fault_set(fault,
+                  "the engine of context '%s' cannot mount this machine's data; name the folder it "
+                  "has there in cluster.data_folder",
+                  cluster->context);
+        return LAUNCH_DENIED;
+    }
+    snprintf(data_source, sizeof data_source, "%s",
+             *cluster->data_folder ? cluster->data_folder : need->data_folder);
+    static const char *const podman[] = {"info", "--format", "{{.Host.CPUs}}", NULL};
+    static const char *const docker[] = {"info", "--format", "{{.NCPU}}", NULL};
+    char *text = NULL;
+    if (container_call(&engine, cluster->launcher == LAUNCHER_PODMAN ? podman : docker, NULL,
+                       CONTAINER_CALL_MS, &text, fault) != 0)
+        return LAUNCH_DENIED;
+    double cores = strtod(text, NULL);
+    free(text);
+    if (need->cores_a_node <= cores)
+        return 0;
+    fault_set(fault, "the engine's host has %g cores, and a node is to have %g; take fewer", cores,
+              need->cores_a_node);
+    return LAUNCH_DENIED;
+}
+
+// The quota in microseconds a period, in place of --cpus, whose period is always 100 ms: gaps of
+// that length would be seen in every round.
+static void
+add_limit(launch_command_t *command, const launch_cell_t *cell)
+{
+    int period_us = cell->period_us > 0 ? cell->period_us : LIMITS_PERIOD_US;
+    if (cell->cpu_limit * period_us < 1000)
+        period_us = (int)(1000 / cell->cpu_limit) + 1;
+    launch_command_addf(command, "--cpu-period=%d", period_us);
+    launch_command_addf(command, "--cpu-quota=%.0f", cell->cpu_limit * period_us);
+}
+
+static int
+container_command(void *context, const launch_cell_t *cell, int rank, const char *endpoint,
+                  launch_command_t *command, fault_t *fault)
+{
+    const cluster_t *cluster = context;
+    container_engine_t engine = engine_of(cluster);
+    char name[LIMITS_NAME_BYTES], prefix[LIMITS_NAME_BYTES];
+    launch_argv_t argv;
+    (void)fault;
+    launch_group_name(cell, rank, name, sizeof name);
+    launch_group_name(cell, LAUNCH_CELL, prefix, sizeof prefix);
+    container_begin(&engine, command);
+    launch_command_add(command, "run");
+    launch_command_add(command, "--rm");
+    launch_command_add(command, "-i");
+    launch_command_addf(command, "--name=%s", name);
+    launch_command_addf(command, "--label=%s=%s", CONTAINER_RUN_LABEL, cell->run_id);
+    launch_command_addf(command, "--label=dmlx.cell=%s", prefix);
+    launch_command_addf(command, "--env=%s=%s", KEEPER_VARIABLE, cell->run_id);
+    launch_command_add(command, "--env=XDG_CACHE_HOME=/cache");
+    launch_command_add(command, "--network=host");
+    launch_command_add(command, "--read-only");
+    launch_command_add(command, "--tmpfs=/tmp");
+    launch_command_add(command, "--cap-drop=ALL");
+    launch_command_add(command, "--security-opt=no-new-privileges");
+    launch_command_add(command, "--user=65534:65534");
+    launch_command_addf(command, "--volume=%s:/data:ro", data_source);
+    launch_command_addf(command, "--volume=%s:/cache/dmlx/synthetic-1:ro", data_source);
+    if (cluster->memory_mb > 0)
+        launch_command_addf(command, "--memory=%ldm", cluster->memory_mb);
+    if (cell->cpu_limit > 0 && (rank != LAUNCH_COORDINATOR || cell->n_nodes == 1))
+        add_limit(command, cell);
+    for (size_t i = 0; i < cluster->options.n_items; i++)
+        launch_command_add(command, cluster->options.items[i]);
+    char *image = container_image(cluster);
+    launch_command_addf(command, "%s", image);
+    free(image);
+    launch_argv_build(&argv, cell, rank, "dmlx", endpoint, false);
+    launch_argv_data(&argv, "/data");
+    for (int i = 1; i < argv.n; i++)
+        launch_command_addf(command, "%s", argv.argv[i]);
+    return 0;
+}
+
+// What a client left behind that was killed before it could pass the end on.
+static int
+container_finish(void *context, const launch_cell_t *cell, fault_t *fault)
+{
+    container_engine_t engine = engine_of(context);
+    char label[LIMITS_NAME_BYTES + 16], prefix[LIMITS_NAME_BYTES];
+    launch_group_name(cell, LAUNCH_CELL, prefix, sizeof prefix);
+    snprintf(label, sizeof label, "dmlx.cell=%s", prefix);
+    return container_remove(&engine, "container", label, 5000, fault) < 0 ? LAUNCH_FAILED : 0;
+}
+
+static int
+container_start(const cluster_t *cluster, const launch_cell_t *cell, launch_t **launch,
+                fault_t *fault)
+{
+    static const launch_pipes_t how = {.command = container_command, .finish = container_finish};
+    return launch_pipes_start(&how, (void *)(size_t)cluster, cell, launch, fault);
+}
+
+static int
+container_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_t *fault)
+{
+    container_engine_t engine = engine_of(cluster);
+    char label[KEEPER_ID_BYTES + 16];
+    snprintf(label, sizeof label, "%s=%s", CONTAINER_RUN_LABEL, run_id);
+    int status = launch_clean_here(run_id, timeout_ms / 2, fault);
+    // An engine that does not answer has been told of by prepare(); it has nothing of ours then.
+    container_remove(&engine, "container", label, timeout_ms / 2 + 1000, NULL);
+    return status;
+}
+
+#define CONTAINER_LAUNCHER(word, text)                                                             \
+    {                                                                                              \
+        .name = word, .summary = text, .prepare = container_prepare, .start = container_start,     \
+        .stream = launch_pipes_stream, .fd = launch_pipes_fd, .respawn = launch_pipes_respawn,     \
+        .stop = launch_pipes_stop, .clean = container_clean,                                       \
+    }
+
+const launcher_t launcher_docker = CONTAINER_LAUNCHER("docker", "containers of one docker engine");
+const launcher_t launcher_podman = CONTAINER_LAUNCHER("podman", "containers of one podman");

@@ -1,0 +1,188 @@
+// launch_ssh.c — a cell's processes on hosts reached by the system's OpenSSH.
+//
+// A role's standard streams are those of an ssh client here: the text and the keys go in, records
+// and log come out, and the end of the connection is the end of the role's lifeline. So nothing is
+// installed on a host but a copy of this program in the user's cache folder, and nothing stays.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/fleet.h"
+#include "runner/keeper.h"
+#include "runner/launch_pipes.h"
+#include "runner/memory.h"
+#include "runner/text.h"
+
+// The connections of this process, for all cells of a run: logging in anew for each would cost
+// seconds. Made by prepare(), closed by clean().
+static fleet_t *fleet;
+
+static bool
+runs_here(const cluster_t *cluster)
+{
+    return strcmp(cluster->coordinator, "here") == 0;
+}
+
+static int
+deny(fault_t *fault, const char *text)
+{
+    fault_set(fault, "%s", text);
+    return LAUNCH_DENIED;
+}
+
+// What a host must be able to do, now that it has answered.
+static int
+judge(const fleet_host_t *host, const launch_need_t *need, fault_t *fault)
+{
+    if (need->is_limited && !*host->survey.limit) {
+        fault_set(fault, "host '%s' cannot limit CPU: %s", host->name, host->survey.limit_fault);
+        return LAUNCH_DENIED;
+    }
+    if (need->cores_a_node > host->survey.facts.cores + 1e-9) {
+        fault_set(fault,
+                  "host '%s' has %g cores, and a node is to have %g; take fewer cores a node",
+                  host->name, host->survey.facts.cores, need->cores_a_node);
+        return LAUNCH_DENIED;
+    }
+    if (strcmp(host->survey.data_xxh128, need->data_xxh128) == 0)
+        return 0;
+    if (*host->survey.data_xxh128)
+        fault_set(fault,
+                  "host '%s' has other data (xxh128 %s) than this machine (xxh128 %s); leave "
+                  "cluster.data_folder out and it is copied",
+                  host->name, host->survey.data_xxh128, need->data_xxh128);
+    else
+        fault_set(fault, "host '%s' has no data set: %s", host->name, host->survey.data_fault);
+    return LAUNCH_DENIED;
+}
+
+static int
+ssh_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
+{
+    static char data_xxh128[40]; // borrowed by the fleet
+    const char **names = memory_new(((size_t)need->n_nodes + 2) * sizeof *names);
+    int n = 0;
+    for (; n < need->n_nodes && (size_t)n < cluster->hosts.n_items; n++)
+        names[n] = cluster->hosts.items[n];
+    if (!runs_here(cluster))
+        names[n++] = cluster->coordinator;
+    snprintf(data_xxh128, sizeof data_xxh128, "%s", need->data_xxh128);
+    fleet_close(&fleet);
+    fleet = fleet_open(cluster, need->run_id, data_xxh128, names, n, fault);
+    free(names);
+    if (!fleet)
+        return LAUNCH_DENIED;
+    fleet_install(fleet);
+    // The synthetic set is made on each host when it is first asked for.
+    if (!*cluster->data_folder && strcmp(need->data_name, "synthetic") != 0)
+        fleet_copy_data(fleet, need->data_folder);
+    fleet_survey(fleet, need->data_name, 0);
+    if (fleet_fault(fleet))
+        return deny(fault, fleet_fault(fleet));
+    for (int i = 0; i < fleet->n_hosts; i++)
+        if (judge(&fleet->hosts[i], need, fault) != 0)
+            return LAUNCH_DENIED;
+    return 0;
+}
+
+// --- commands ------------------------------------------------------------------------------------
+
+// The address that workers reach the coordinator at. The one that a host's sshd sees is right
+// wherever no address is translated on the way; elsewhere the cfg says it.
+static const char *
+coordinator_address(const cluster_t *cluster)
+{
+    if (strcmp(cluster->address, "127.0.0.1") != 0)
+        return cluster->address;
+    if (!runs_here(cluster))
+        return fleet_find(fleet, cluster->coordinator)->address;
+    return fleet_find(fleet, cluster->hosts.items[0])->our_address;
+}
+
+// The host a process runs on; NULL: this one.
+static fleet_host_t *
+place_of(const cluster_t *cluster, const launch_cell_t *cell, int rank)
+{
+    if (rank == LAUNCH_COORDINATOR && cell->n_nodes > 1)
+        return runs_here(cluster) ? NULL : fleet_find(fleet, cluster->coordinator);
+    return fleet_find(fleet, cluster->hosts.items[rank < 0 ? 0 : rank]);
+}
+
+// One word for the remote shell: the role's command line, marked with the run's id.
+static char *
+remote_line(const launch_cell_t *cell, const fleet_host_t *host, const launch_argv_t *argv)
+{
+    text_t text = {0};
+    char *program = fleet_quoted(host->program);
+    text_add(&text, "exec env %s=%s %s", KEEPER_VARIABLE, cell->run_id, program);
+    for (int i = 1; i < argv->n; i++) {
+        char *quoted = fleet_quoted(argv->argv[i]);
+        text_add(&text, " %s", quoted);
+        free(quoted);
+    }
+    free(program);
+    return text_take(&text);
+}
+
+static int
+ssh_command(void *context, const launch_cell_t *cell, int rank, const char *endpoint,
+            launch_command_t *command, fault_t *fault)
+{
+    const cluster_t *cluster = context;
+    const fleet_host_t *host = place_of(cluster, cell, rank);
+    launch_argv_t argv;
+    char listen[160];
+    (void)fault;
+    launch_argv_build(&argv, cell, rank, "dmlx", endpoint, true);
+    if (rank == LAUNCH_COORDINATOR && cell->n_nodes > 1 && argv.n + 2 < LAUNCH_ARGS_MAX) {
+        snprintf(listen, sizeof listen, "tcp://%.100s:%ld", coordinator_address(cluster),
+                 cluster->port);
+        argv.argv[argv.n++] = "--listen";
+        argv.argv[argv.n++] = listen;
+        argv.argv[argv.n] = NULL;
+    }
+    if (!host) {
+        for (int i = 0; i < argv.n; i++)
+            launch_command_addf(command, "%s", argv.argv[i]);
+        command->program = cell->program ? cell->program : "/proc/self/exe";
+        return 0;
+    }
+    launch_argv_data(&argv, host->data_folder       ? host->data_folder
+                            : *cluster->data_folder ? cluster->data_folder
+                                                    : NULL);
+    const char *words[32];
+    fleet_words(fleet, host, words);
+    launch_command_add_all(command, words);
+    char *line = remote_line(cell, host, &argv);
+    launch_command_addf(command, "%s", line);
+    free(line);
+    snprintf(command->host, sizeof command->host, "%s", host->name);
+    return 0;
+}
+
+static int
+ssh_start(const cluster_t *cluster, const launch_cell_t *cell, launch_t **launch, fault_t *fault)
+{
+    static const launch_pipes_t how = {.command = ssh_command};
+    return launch_pipes_start(&how, (void *)(size_t)cluster, cell, launch, fault);
+}
+
+static int
+ssh_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_t *fault)
+{
+    (void)cluster;
+    fleet_close(&fleet);
+    return launch_clean_here(run_id, timeout_ms, fault);
+}
+
+const launcher_t launcher_ssh = {
+    .name = "ssh",
+    .summary = "processes on hosts reached by OpenSSH",
+    .prepare = ssh_prepare,
+    .start = ssh_start,
+    .stream = launch_pipes_stream,
+    .fd = launch_pipes_fd,
+    .respawn = launch_pipes_respawn,
+    .stop = launch_pipes_stop,
+    .clean = ssh_clean,
+};

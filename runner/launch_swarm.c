@@ -1,0 +1,543 @@
+// launch_swarm.c — a cell as one stack of a Docker swarm, the paper's way: one stack file a cell.
+//
+// A service has no standard input that we could hold, so what a role is told comes as a secret, in
+// the same frame, and its container runs `dmlx … <secret`. Nor is there a client whose end tells
+// of a role's: one shell here deploys the stack, follows the coordinator's log, which is the record
+// channel, and looks once a second how the tasks fare. It stands for all of the cell.
+//
+// Which node a worker runs on is decided here, by label, and written into the stack file: one
+// worker a node, and a fault can name the node before anything is deployed.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/container.h"
+#include "runner/keeper.h"
+#include "runner/launch_pipes.h"
+#include "runner/memory.h"
+#include "runner/process.h"
+#include "runner/remains.h"
+#include "runner/text.h"
+
+enum { NODES_MAX = 10000, REMOVE_LIMIT_MS = 15000 };
+
+// What prepare() found: the nodes that workers are placed on, and the image they run.
+static char **nodes;
+static int n_nodes;
+static char *image;
+static bool has_data_in_image;
+
+static container_engine_t
+engine_of(const cluster_t *cluster)
+{
+    return (container_engine_t){.program = "docker", .context = cluster->context};
+}
+
+// --- before the run ------------------------------------------------------------------------------
+
+static void
+forget_nodes(void)
+{
+    for (int i = 0; i < n_nodes; i++)
+        free(nodes[i]);
+    free(nodes);
+    nodes = NULL;
+    n_nodes = 0;
+}
+
+// The nodes with the label that can take a task; `others` lists those that cannot.
+static int
+find_nodes(const cluster_t *cluster, text_t *others, fault_t *fault)
+{
+    container_engine_t engine = engine_of(cluster);
+    char *filter = memory_format("node.label=%s", cluster->label);
+    const char *words[] = {"node",
+                           "ls",
+                           "--format",
+                           "{{.Hostname}} {{.Status}} {{.Availability}}",
+                           *cluster->label ? "--filter" : NULL,
+                           filter,
+                           NULL};
+    fault_t why = {{0}};
+    char *list = NULL;
+    int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &list, &why);
+    free(filter);
+    if (status != 0) {
+        fault_set(fault, "no swarm answers%s%s%s: %s; cluster.context must lead to a manager",
+                  *cluster->context ? " by context '" : "", cluster->context,
+                  *cluster->context ? "'" : "", why.text);
+        return LAUNCH_DENIED;
+    }
+    forget_nodes();
+    nodes = memory_new(NODES_MAX * sizeof *nodes);
+    for (char *line = strtok(list, "\n"); line; line = strtok(NULL, "\n")) {
+        char name[256], state[32], availability[32];
+        if (sscanf(line, "%255s %31s %31s", name, state, availability) != 3)
+            continue;
+        if (strcmp(state, "Ready") == 0 && strcmp(availability, "Active") == 0 &&
+            n_nodes < NODES_MAX)
+            nodes[n_nodes++] = memory_text(name);
+        else
+            text_add(others, ", '%s' is %s and %s", name, state, availability);
+    }
+    free(list);
+    return 0;
+}
+
+// The image with the data set as one more layer, which every node pulls once. Its name carries the
+// data's checksum.
+static int
+add_data_to_image(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
+{
+    container_engine_t engine = engine_of(cluster);
+    char *with_data = memory_format("%s-data-%.16s", image, need->data_xxh128);
+    const char *inspect[] = {"image", "inspect", "--format", "{{.Id}}", with_data, NULL};
+    const char *pull[] = {"pull", "-q", with_data, NULL};
+    int status = -1;
+    if (*cluster->registry &&
+        container_call(&engine, pull, NULL, CONTAINER_LONG_MS, NULL, NULL) == 0)
+        status = 0;
+    if (status != 0 && !*cluster->registry &&
+        container_call(&engine, inspect, NULL, CONTAINER_CALL_MS, NULL, NULL) == 0)
+        status = 0;
+    if (status != 0) {
+        char *from = memory_format("FROM %s\nCOPY . /data\n", image);
+        char *script =
+            memory_format("printf 'FROM %s\\nCOPY . /data\\n' | docker %s %s build -q -t %s -f - "
+                          "\"$0\" >/dev/null",
+                          image, *cluster->context ? "--context" : "", cluster->context, with_data);
+        container_engine_t shell = {.program = "sh", .context = ""};
+        const char *build[] = {"-c", script, need->data_folder, NULL};
+        status = container_call(&shell, build, NULL, CONTAINER_LONG_MS, NULL, fault);
+        const char *push[] = {"push", "-q", with_data, NULL};
+        if (status == 0 && *cluster->registry)
+            status = container_call(&engine, push, NULL, CONTAINER_LONG_MS, NULL, fault);
+        free(script);
+        free(from);
+    }
+    if (status == 0) {
+        free(image);
+        image = with_data;
+        has_data_in_image = true;
+        return 0;
+    }
+    fault_t why = *fault;
+    fault_set(fault, "the image '%s' with the data set cannot be made: %s", with_data, why.text);
+    free(with_data);
+    return LAUNCH_DENIED;
+}
+
+static int
+check_architectures(const cluster_t *cluster, int n_needed, fault_t *fault)
+{
+    container_engine_t engine = engine_of(cluster);
+    char *wanted = NULL, *found = NULL;
+    const char *of_image[] = {"image", "inspect", "--format", "{{.Architecture}}", image, NULL};
+    if (container_call(&engine, of_image, NULL, CONTAINER_CALL_MS, &wanted, fault) != 0)
+        return LAUNCH_DENIED;
+    const char **words = memory_new(((size_t)n_needed + 8) * sizeof *words);
+    words[0] = "node";
+    words[1] = "inspect";
+    words[2] = "--format";
+    words[3] = "{{.Description.Platform.Architecture}}";
+    for (int i = 0; i < n_needed; i++)
+        words[4 + i] = nodes[i];
+    int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &found, fault);
+    int index = 0;
+    for (char *arch = status == 0 ? strtok(found, "\n") : NULL; arch && status == 0;
+         arch = strtok(NULL, "\n"), index++) {
+        bool is_same = strcmp(arch, wanted) == 0 ||
+                       (strcmp(arch, "x86_64") == 0 && strcmp(wanted, "amd64") == 0) ||
+                       (strcmp(arch, "aarch64") == 0 && strcmp(wanted, "arm64") == 0);
+        if (!is_same && !*cluster->registry) {
+            fault_set(fault,
+                      "node '%s' is %s and the image '%s' is for %s; build it for both by "
+                      "'dmlx image --source … --platform linux/amd64,linux/arm64'",
+                      nodes[index], arch, image, wanted);
+            status = -1;
+        }
+    }
+    free(words);
+    free(wanted);
+    free(found);
+    return status == 0 ? 0 : LAUNCH_DENIED;
+}
+
+static int
+swarm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
+{
+    container_engine_t engine = engine_of(cluster);
+    if (need->is_respawning) {
+        fault_set(fault, "the launcher swarm does not start a lost worker again; write "
+                         "cluster.on_loss = \"fail\" or \"continue\"");
+        return LAUNCH_DENIED;
+    }
+    text_t others = {0};
+    int status = find_nodes(cluster, &others, fault);
+    char *unfit = text_take(&others);
+    if (status == 0 && n_nodes < need->n_nodes) {
+        fault_set(fault,
+                  "%d node%s of the swarm %s '%s' and can take a worker, and a cell asks for %d%s; "
+                  "label more: docker node update --label-add %s NODE",
+                  n_nodes, n_nodes == 1 ? "" : "s", *cluster->label ? "carry the label" : "are up",
+                  cluster->label, need->n_nodes, unfit,
+                  *cluster->label ? cluster->label : "KEY=VALUE");
+        status = LAUNCH_DENIED;
+    }
+    free(unfit);
+    free(image);
+    image = container_image(cluster);
+    has_data_in_image = false;
+    if (status == 0 && container_check(&engine, cluster, image, fault) != 0)
+        status = LAUNCH_DENIED;
+    if (status == 0 && !*cluster->data_folder)
+        status = add_data_to_image(cluster, need, fault);
+    if (status == 0)
+        status = check_architectures(cluster, need->n_nodes, fault);
+    return status;
+}
+
+// --- the stack file ------------------------------------------------------------------------------
+
+// A cell's stack, and the folder of the files it is deployed from.
+typedef struct stack {
+    const cluster_t *cluster;
+    char name[64];
+    char *folder;
+    char *log_folder;
+} stack_t;
+
+// Service names have 63 bytes in all, so the stack's is a hash (FNV-1a) of run and cell.
+static void
+stack_name(const launch_cell_t *cell, char name[64])
+{
+    char group[256];
+    launch_group_name(cell, LAUNCH_CELL, group, sizeof group);
+    unsigned hash = 2166136261u;
+    for (const char *at = group; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619u;
+    snprintf(name, 64, "dmlx-%08x", hash);
+}
+
+static int
+port_of(const cluster_t *cluster)
+{
+    return cluster->port > 0 ? (int)cluster->port : CONTAINER_PORT;
+}
+
+// The role's command line, which a shell gives its secret as standard input.
+static void
+add_command(text_t *text, const cluster_t *cluster, const launch_cell_t *cell, int rank,
+            const char *process)
+{
+    char endpoint[128];
+    launch_argv_t argv;
+    snprintf(endpoint, sizeof endpoint, "tcp://coordinator:%d", port_of(cluster));
+    launch_argv_build(&argv, cell, rank, "/usr/bin/dmlx", endpoint, false);
+    launch_argv_data(&argv, "/data");
+    text_add(text, "    entrypoint: [\"/bin/sh\", \"-c\"]\n    command: [\"exec");
+    for (int i = 0; i < argv.n; i++)
+        text_add(text, " %s", argv.argv[i]);
+    if (rank == LAUNCH_COORDINATOR && cell->n_nodes > 1)
+        text_add(text, " --listen tcp://*:%d", port_of(cluster));
+    text_add(text, " </run/secrets/%s\"]\n", process);
+}
+
+static void
+add_service(text_t *text, const cluster_t *cluster, const launch_cell_t *cell, int rank)
+{
+    char process[LAUNCH_NAME_BYTES];
+    bool trains = rank != LAUNCH_COORDINATOR || cell->n_nodes == 1;
+    launch_process_name(cell, rank, process);
+    text_add(text, "  %s:\n    image: %s\n    hostname: %s\n", process, image,
+             trains ? "\"{{.Node.Hostname}}\"" : "coordinator");
+    add_command(text, cluster, cell, rank, process);
+    text_add(text,
+             "    environment:\n      %s: \"%s\"\n      XDG_CACHE_HOME: /cache\n"
+             "    user: \"65534:65534\"\n    read_only: true\n    cap_drop: [ALL]\n"
+             "    tmpfs: [/tmp]\n    stop_grace_period: 3s\n    networks: [experiment]\n"
+             "    secrets: [%s]\n    labels: { %s: \"%s\" }\n",
+             KEEPER_VARIABLE, cell->run_id, process, CONTAINER_RUN_LABEL, cell->run_id);
+    if (!has_data_in_image && *cluster->data_folder)
+        text_add(text, "    volumes: [\"%s:/data:ro\"]\n", cluster->data_folder);
+    text_add(text,
+             "    deploy:\n      endpoint_mode: dnsrr\n      restart_policy: { condition: none }\n"
+             "      labels: { %s: \"%s\" }\n",
+             CONTAINER_RUN_LABEL, cell->run_id);
+    if (trains)
+        text_add(text, "      placement: { constraints: [\"node.hostname == %s\"] }\n",
+                 nodes ? nodes[rank < 0 ? 0 : rank] : "NODE");
+    else
+        text_add(text, "      placement: { constraints: [\"node.role == manager\"] }\n");
+    if (trains && (cell->cpu_limit > 0 || cluster->memory_mb > 0)) {
+        text_add(text, "      resources:\n        limits: {");
+        if (cell->cpu_limit > 0)
+            text_add(text, " cpus: \"%.4g\"%s", cell->cpu_limit, cluster->memory_mb > 0 ? "," : "");
+        if (cluster->memory_mb > 0)
+            text_add(text, " memory: %ldM", cluster->memory_mb);
+        text_add(text, " }\n");
+    }
+}
+
+static char *
+stack_text(const cluster_t *cluster, const launch_cell_t *cell)
+{
+    text_t text = {0};
+    text_add(&text,
+             "# %s: one cell as a stack. The files of the secrets hold the cell's experiment and\n"
+             "# keys made for this one attempt; they are gone with it.\n"
+             "version: \"3.8\"\nservices:\n",
+             cell->name);
+    int n_workers = cell->n_nodes > 1 ? cell->n_nodes : 0;
+    for (int rank = LAUNCH_COORDINATOR; rank < n_workers; rank++)
+        add_service(&text, cluster, cell, rank);
+    text_add(&text,
+             "networks:\n  experiment:\n    driver: overlay\n    labels: { %s: \"%s\" }\n"
+             "secrets:\n",
+             CONTAINER_RUN_LABEL, cell->run_id);
+    for (int rank = LAUNCH_COORDINATOR; rank < n_workers; rank++) {
+        char process[LAUNCH_NAME_BYTES];
+        launch_process_name(cell, rank, process);
+        text_add(&text, "  %s: { file: ./%s, labels: { %s: \"%s\" } }\n", process, process,
+                 CONTAINER_RUN_LABEL, cell->run_id);
+    }
+    return text_take(&text);
+}
+
+static int
+write_file(const char *folder, const char *name, const char *text, int mode, fault_t *fault)
+{
+    char *path = memory_format("%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    size_t n = strlen(text);
+    bool is_written = fd >= 0 && write(fd, text, n) == (ssize_t)n;
+    if (fd >= 0 && close(fd) != 0)
+        is_written = false;
+    if (!is_written)
+        fault_set(fault, "'%s' cannot be written: %s", path, strerror(errno));
+    free(path);
+    return is_written ? 0 : LAUNCH_FAILED;
+}
+
+static int
+write_secrets(const launch_cell_t *cell, const char *folder, fault_t *fault)
+{
+    int status = 0, n_workers = cell->n_nodes > 1 ? cell->n_nodes : 0;
+    for (int rank = LAUNCH_COORDINATOR; rank < n_workers && status == 0; rank++) {
+        char process[LAUNCH_NAME_BYTES];
+        const char *text = rank == LAUNCH_COORDINATOR ? cell->text
+                           : cell->worker_texts       ? cell->worker_texts[rank]
+                                                      : NULL;
+        launch_process_name(cell, rank, process);
+        char *frame = text ? launch_text_frame(text) : memory_text("\n");
+        status = write_file(folder, process, frame, 0600, fault);
+        memset(frame, 0, strlen(frame));
+        free(frame);
+    }
+    return status;
+}
+
+static int
+swarm_draft(const cluster_t *cluster, const launch_cell_t *cell, fault_t *fault)
+{
+    if (!image)
+        image = container_image(cluster);
+    char *text = stack_text(cluster, cell);
+    int status = write_file(cell->folder, "stack.yml", text, 0644, fault);
+    free(text);
+    return status;
+}
+
+// --- the shell that stands for the cell ----------------------------------------------------------
+
+// $1 context, $2 stack, $3 folder of its files, $4 number of workers, $5 folder of logs, $6 1 when
+// the end of a worker ends the cell.
+//
+// The follower ends by itself at the last record. When the coordinator ended without one, what the
+// follower had not seen is taken from the whole log, which is complete then: no record is lost, and
+// none comes twice.
+static const char watch_script[] =
+    "context=$1 stack=$2 folder=$3 workers=$4 logs=$5 strict=$6\n"
+    "d() { docker ${context:+--context \"$context\"} \"$@\"; }\n"
+    "behind() { exec docker ${context:+--context \"$context\"} \"$@\"; }\n"
+    "said=$(cd \"$folder\" && d stack deploy --resolve-image never -c stack.yml \"$stack\" 2>&1) "
+    "|| {\n"
+    "    echo \"$said\" | tail -1 >&2; exit 4; }\n"
+    "main=coordinator; [ \"$workers\" -gt 0 ] || main=standalone\n"
+    "mkfifo \"$folder/pipe\" || exit 4\n"
+    "behind service logs --raw --follow \"${stack}_$main\" >\"$folder/pipe\" &\n"
+    "follower=$!\n"
+    "awk -v counted=\"$folder/count\" '{ print; fflush(); n++ }\n"
+    "    /\"record\": *\"failed\"/ { exit }\n"
+    "    /\"record\": *\"model\"/ { part = parts = $0\n"
+    "        sub(/.*\"part\": */, \"\", part); sub(/.*\"parts\": */, \"\", parts)\n"
+    "        if (part + 0 == parts + 0) exit }\n"
+    "    END { print n + 0 >counted }' <\"$folder/pipe\" &\n"
+    "reader=$!\n"
+    "status= lost=\n"
+    "while [ -z \"$status\" ]; do\n"
+    "    tasks=$(d stack ps --no-trunc --format '{{.Name}}|{{.Node}}|{{.CurrentState}}|{{.Error}}' "
+    "\"$stack\" 2>/dev/null)\n"
+    "    found=$(echo \"$tasks\" | awk -F'|' -v main=\"${stack}_$main.1\" -v strict=\"$strict\" -v "
+    "stack=\"${stack}_\" '\n"
+    "        { state = $3; sub(/ .*/, \"\", state); name = $1; sub(stack, \"\", name); "
+    "sub(/\\.1$/, \"\", name) }\n"
+    "        $1 == main && state == \"Complete\" { print \"end 0\"; next }\n"
+    "        $1 == main && state == \"Failed\" { code = 1; if (match($4, /\\([0-9]+\\)/)) code = "
+    "substr($4, RSTART + 1, RLENGTH - 2); print \"end \" code; next }\n"
+    "        state == \"Rejected\" || ($1 == main && state == \"Shutdown\") || (strict == 1 && "
+    "state == \"Failed\") || $3 ~ /^Orphaned/ {\n"
+    "            print \"lost \" name \" on node \" ($2 == \"\" ? \"?\" : $2) \" \" tolower(state) "
+    "\": \" $4 }\n"
+    "        state == \"Pending\" && $4 ~ /no suitable node/ { print \"lost \" name \" finds no "
+    "node: \" $4 }')\n"
+    "    case $found in\n"
+    "    *'end '*) status=$(echo \"$found\" | sed -n 's/^end //p' | head -1);;\n"
+    "    *'lost '*) lost=$(echo \"$found\" | sed -n 's/^lost //p' | head -1); status=4;;\n"
+    "    esac\n"
+    "    [ -n \"$status\" ] || sleep 0.5\n"
+    "done\n"
+    "n=0\n"
+    "while kill -0 $reader 2>/dev/null && [ $n -lt 10 ]; do n=$((n + 1)); sleep 0.1; done\n"
+    "kill $follower 2>/dev/null; wait $reader\n"
+    "seen=$(cat \"$folder/count\" 2>/dev/null)\n"
+    "if [ -z \"$lost\" ]; then d service logs --raw \"${stack}_$main\" 2>/dev/null | tail -n "
+    "+$((${seen:-0} + 1)); fi\n"
+    "i=0\n"
+    "while [ $i -lt $workers ]; do\n"
+    "    behind service logs --raw \"${stack}_worker-$i\" >>\"$logs/worker-$i.log\" 2>&1 &\n"
+    "    fetch=\"$fetch $!\"; i=$((i + 1))\n"
+    "done\n"
+    "[ -z \"$fetch\" ] || wait $fetch\n"
+    "[ -z \"$lost\" ] || echo \"$lost\" >&2\n"
+    "exit $status\n";
+
+static int
+swarm_command(void *context, const launch_cell_t *cell, int rank, const char *endpoint,
+              launch_command_t *command, fault_t *fault)
+{
+    const stack_t *stack = context;
+    (void)rank;
+    (void)endpoint;
+    (void)fault;
+    launch_command_add(command, "sh");
+    launch_command_add(command, "-c");
+    launch_command_add(command, watch_script);
+    launch_command_add(command, "sh");
+    launch_command_add(command, stack->cluster->context);
+    launch_command_add(command, stack->name);
+    launch_command_add(command, stack->folder);
+    launch_command_addf(command, "%d", cell->n_nodes > 1 ? cell->n_nodes : 0);
+    launch_command_addf(command, "%s", cell->folder);
+    launch_command_add(command, stack->cluster->on_loss == ON_LOSS_FAIL ? "1" : "0");
+    snprintf(command->host, sizeof command->host, "swarm%s%s", *stack->cluster->context ? " " : "",
+             stack->cluster->context);
+    return 0;
+}
+
+// Services first: a network goes when the last of its tasks has.
+static int
+remove_all(const cluster_t *cluster, const char *label, int timeout_ms, fault_t *fault)
+{
+    static const char *const kinds[] = {"service", "secret", "network"};
+    container_engine_t engine = engine_of(cluster);
+    long long until_ms = process_clock_ms() + timeout_ms;
+    for (int i = 0; i < 3; i++) {
+        long long left_ms = 0;
+        int n = 0;
+        do {
+            left_ms = until_ms - process_clock_ms();
+            n = container_remove(&engine, kinds[i], label, left_ms > 1000 ? (int)left_ms : 1000,
+                                 fault);
+        } while (n != 0 && left_ms > 0);
+        if (n != 0)
+            return LAUNCH_FAILED;
+    }
+    return 0;
+}
+
+static int
+swarm_finish(void *context, const launch_cell_t *cell, fault_t *fault)
+{
+    const stack_t *stack = context;
+    char label[128];
+    (void)cell;
+    remains_remove_tree(stack->folder);
+    snprintf(label, sizeof label, "com.docker.stack.namespace=%s", stack->name);
+    fault_t why = {{0}};
+    if (remove_all(stack->cluster, label, REMOVE_LIMIT_MS, &why) == 0)
+        return 0;
+    fault_set(fault, "the stack '%s' would not go: %s", stack->name, why.text);
+    return LAUNCH_FAILED;
+}
+
+static void
+swarm_free(void *context)
+{
+    stack_t *stack = context;
+    remains_remove_tree(stack->folder);
+    free(stack->folder);
+    free(stack);
+}
+
+static int
+swarm_start(const cluster_t *cluster, const launch_cell_t *cell, launch_t **launch, fault_t *fault)
+{
+    static const launch_pipes_t how = {
+        .command = swarm_command, .finish = swarm_finish, .free = swarm_free, .is_alone = true};
+    const char *temporary = getenv("TMPDIR");
+    stack_t *stack = memory_new(sizeof *stack);
+    stack->cluster = cluster;
+    stack_name(cell, stack->name);
+    // Named by the run's id, so that the keeper finds it: secrets lie in there.
+    stack->folder =
+        memory_format("%s/dmlx-%s-%s", temporary && *temporary == '/' ? temporary : "/tmp",
+                      cell->run_id, stack->name);
+    remains_remove_tree(stack->folder);
+    char *text = stack_text(cluster, cell);
+    int status = 0;
+    if (mkdir(stack->folder, 0700) != 0) {
+        fault_set(fault, "no folder '%s' for the stack's files: %s", stack->folder,
+                  strerror(errno));
+        status = LAUNCH_FAILED;
+    }
+    if (status == 0)
+        status = write_file(cell->folder, "stack.yml", text, 0644, fault);
+    if (status == 0)
+        status = write_file(stack->folder, "stack.yml", text, 0600, fault);
+    if (status == 0)
+        status = write_secrets(cell, stack->folder, fault);
+    free(text);
+    if (status != 0) {
+        swarm_free(stack);
+        return status;
+    }
+    return launch_pipes_start(&how, stack, cell, launch, fault);
+}
+
+static int
+swarm_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_t *fault)
+{
+    char label[KEEPER_ID_BYTES + 16];
+    int status = launch_clean_here(run_id, timeout_ms / 2, fault);
+    snprintf(label, sizeof label, "%s=%s", CONTAINER_RUN_LABEL, run_id);
+    remove_all(cluster, label, timeout_ms, NULL);
+    forget_nodes();
+    return status;
+}
+
+const launcher_t launcher_swarm = {
+    .name = "swarm",
+    .summary = "services of a Docker swarm, one stack file a cell",
+    .prepare = swarm_prepare,
+    .start = swarm_start,
+    .stream = launch_pipes_stream,
+    .fd = launch_pipes_fd,
+    .stop = launch_pipes_stop,
+    .draft = swarm_draft,
+    .clean = swarm_clean,
+};
