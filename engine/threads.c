@@ -36,6 +36,10 @@ struct threads {
     atomic_int sleepers; /* helpers that need a signal to see a new ticket */
     atomic_bool is_caller_asleep;
     atomic_bool is_stopping;
+    /* Of the caller alone: a signal to a helper that cannot get a core is wasted, so after one that
+     * no helper answered in time the next runs do without, twice as many each time. */
+    int unanswered; /* signals in a row */
+    int quiet_runs; /* still to come */
     pthread_mutex_t lock;
     pthread_cond_t wake;     /* to helpers */
     pthread_cond_t finished; /* to the caller */
@@ -51,11 +55,13 @@ relax(void)
 #endif
 }
 
-/* Takes and does pieces until the ticket is used up; returns that ticket. */
+/* Takes and does pieces until the ticket is used up; returns that ticket, and in *TAKEN how many.
+ */
 static uint64_t
-take_pieces(threads_t *pool, int thread)
+take_pieces(threads_t *pool, int thread, int *taken)
 {
     uint64_t ticket = atomic_load(&pool->ticket);
+    *taken = 0;
     for (;;) {
         int next = (int)(ticket & 0xffff), pieces = (int)(ticket >> 16 & 0xffff);
         if (next >= pieces)
@@ -65,6 +71,7 @@ take_pieces(threads_t *pool, int thread)
         if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket + 1))
             continue;
         work(arg, next, thread);
+        ++*taken;
         if (atomic_fetch_add(&pool->done, 1) + 1 == pieces &&
             atomic_load(&pool->is_caller_asleep)) {
             pthread_mutex_lock(&pool->lock);
@@ -96,8 +103,9 @@ static void *
 helper_main(void *arg)
 {
     helper_t *helper = arg;
+    int taken;
     while (!atomic_load(&helper->pool->is_stopping))
-        wait_for_ticket(helper->pool, take_pieces(helper->pool, helper->index));
+        wait_for_ticket(helper->pool, take_pieces(helper->pool, helper->index, &taken));
     return NULL;
 }
 
@@ -162,6 +170,30 @@ wait_for_pieces(threads_t *pool, int n_pieces)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* Whether this run signals the helpers that sleep. */
+static bool
+is_worth_a_signal(threads_t *pool)
+{
+    if (atomic_load(&pool->sleepers) == 0)
+        return false;
+    if (pool->quiet_runs == 0)
+        return true;
+    pool->quiet_runs--;
+    return false;
+}
+
+static void
+learn_from_answer(threads_t *pool, bool has_signalled, bool is_answered)
+{
+    enum { UNANSWERED_MAX = 6 };
+    if (is_answered)
+        pool->unanswered = pool->quiet_runs = 0;
+    else if (has_signalled) {
+        pool->unanswered += pool->unanswered < UNANSWERED_MAX;
+        pool->quiet_runs = (1 << pool->unanswered) - 1;
+    }
+}
+
 void
 threads_run(threads_t *pool, int n_pieces, threads_work_t *work, void *arg)
 {
@@ -176,11 +208,14 @@ threads_run(threads_t *pool, int n_pieces, threads_work_t *work, void *arg)
     atomic_store(&pool->done, 0);
     uint64_t generation = (atomic_load(&pool->ticket) >> 32) + 1;
     atomic_store(&pool->ticket, generation << 32 | (uint64_t)n_pieces << 16);
-    if (atomic_load(&pool->sleepers) > 0) {
+    bool is_signalled = is_worth_a_signal(pool);
+    if (is_signalled) {
         pthread_mutex_lock(&pool->lock);
         pthread_cond_broadcast(&pool->wake);
         pthread_mutex_unlock(&pool->lock);
     }
-    take_pieces(pool, 0);
+    int taken;
+    take_pieces(pool, 0, &taken);
+    learn_from_answer(pool, is_signalled, taken < n_pieces);
     wait_for_pieces(pool, n_pieces);
 }
