@@ -30,6 +30,7 @@ extern const command_t command_check;
 extern const command_t command_plot;
 extern const command_t command_compare;
 extern const command_t command_predict;
+extern const command_t command_simulate;
 extern const command_t command_report;
 extern const command_t command_train;
 extern const command_t command_serve;

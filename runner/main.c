@@ -7,9 +7,12 @@
 #include "runner/version.h"
 
 const command_t *const commands[] = {
-    &command_run,     &command_check, &command_plot,  &command_table, &command_compare,
-    &command_predict, &command_report, &command_train, &command_serve, &command_work,
-    &command_keys,    &command_test,   &command_data,  &command_doctor, &command_image, &command_help, NULL,
+    &command_run,      &command_check,   &command_plot,
+    &command_table,    &command_compare, &command_predict,
+    &command_simulate, &command_report,  &command_train,
+    &command_serve,    &command_work,    &command_keys,
+    &command_test,     &command_data,    &command_doctor,
+    &command_image,    &command_help,    NULL,
 };
 
 const command_t *

@@ -1,0 +1,363 @@
+#include "plots/simulate.h"
+
+#include <gsl/gsl_fit.h>
+#include <gsl/gsl_rng.h>
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/memory.h"
+
+static double
+cores_of(const results_run_t *run)
+{
+    return run->cores / run->nodes;
+}
+
+static bool
+is_on_line(const results_run_t *run, double cores_a_node)
+{
+    return run->is_done && fabs(cores_of(run) - cores_a_node) < 1e-6;
+}
+
+// Different numbers of nodes with that many cores each; runs are in the order of nodes.
+static size_t
+sizes_on_line(const results_set_t *set, double cores_a_node)
+{
+    size_t n = 0;
+    double last = 0.0;
+    for (size_t i = 0; i < set->n_runs; i++) {
+        const results_run_t *run = &set->runs[i];
+        if (!is_on_line(run, cores_a_node) || run->nodes == last)
+            continue;
+        last = run->nodes;
+        n += run->nodes > 1.0;
+    }
+    return n;
+}
+
+static void
+choose_line(const results_set_t *set, calibration_t *calibration)
+{
+    for (size_t i = 0; i < set->n_runs; i++) {
+        const double cores = cores_of(&set->runs[i]);
+        const size_t n = sizes_on_line(set, cores);
+        if (n > calibration->n_sizes) {
+            calibration->n_sizes = n;
+            calibration->cores_a_node = cores;
+        }
+    }
+}
+
+// Slope and intercept, neither below zero; where x has but one value, all of it is the intercept.
+static void
+fit_line(const double *x, const double *y, size_t n, double *intercept, double *slope)
+{
+    double c00, c01, c11, rest;
+    *slope = 0.0;
+    *intercept = n > 0 ? gsl_stats_mean(y, 1, n) : 0.0;
+    if (n < 2 || gsl_stats_variance(x, 1, n) <= 0.0)
+        return;
+    gsl_fit_linear(x, 1, y, 1, n, intercept, slope, &c00, &c01, &c11, &rest);
+    if (*slope < 0.0) {
+        *slope = 0.0;
+        *intercept = gsl_stats_mean(y, 1, n);
+    } else if (*intercept < 0.0) {
+        *intercept = 0.0;
+        gsl_fit_mul(x, 1, y, 1, n, slope, &c00, &rest);
+    }
+}
+
+typedef struct {
+    double *nodes, *send_s, *aggregate_s, *sample_s;
+    size_t *run;
+    int *round;
+    size_t n;
+} columns_t;
+
+// Rows from `first` on that are of one run, and of one round of it where `is_round`.
+static size_t
+group_end(const columns_t *columns, size_t first, bool is_round)
+{
+    size_t end = first;
+    while (end < columns->n && columns->run[end] == columns->run[first] &&
+           (!is_round || columns->round[end] == columns->round[first]))
+        end++;
+    return end;
+}
+
+// Parts the times of samples into runs, rounds and workers; rows come run by run, round by round.
+static void
+part_times(const columns_t *columns, calibration_t *c)
+{
+    c->run_s = plots_alloc(columns->n + 1, sizeof(double));
+    c->round_share = plots_alloc(columns->n + 1, sizeof(double));
+    c->worker_share = plots_alloc(columns->n + 1, sizeof(double));
+    for (size_t run = 0; run < columns->n;) {
+        const size_t end = group_end(columns, run, false);
+        const double run_s = gsl_stats_mean(columns->sample_s + run, 1, end - run);
+        c->run_s[c->n_run_s++] = run_s;
+        for (size_t round = run; round < end;) {
+            const size_t next = group_end(columns, round, true);
+            const double round_s = gsl_stats_mean(columns->sample_s + round, 1, next - round);
+            c->round_share[c->n_round_share++] = round_s / run_s;
+            for (; round < next; round++)
+                c->worker_share[c->n_worker_share++] = columns->sample_s[round] / round_s;
+        }
+        run = end;
+    }
+}
+
+// The rounds of two workers and more on the line, as columns; per-sample times go straight home.
+static columns_t
+read_columns(const results_set_t *set, calibration_t *calibration)
+{
+    columns_t columns = {plots_alloc(set->n_rounds + 1, sizeof(double)),
+                         plots_alloc(set->n_rounds + 1, sizeof(double)),
+                         plots_alloc(set->n_rounds + 1, sizeof(double)),
+                         plots_alloc(set->n_rounds + 1, sizeof(double)),
+                         plots_alloc(set->n_rounds + 1, sizeof(size_t)),
+                         plots_alloc(set->n_rounds + 1, sizeof(int)),
+                         0};
+    double bytes = 0.0;
+    for (size_t i = 0; i < set->n_rounds; i++) {
+        const results_round_t *round = &set->rounds[i];
+        const results_run_t *run = &set->runs[round->run];
+        if (!is_on_line(run, calibration->cores_a_node) || run->nodes < 2.0 ||
+            !(round->samples > 0.0) || !isfinite(round->compute_s) || !isfinite(round->send_s) ||
+            !isfinite(round->aggregate_s))
+            continue;
+        columns.sample_s[columns.n] = round->compute_s / round->samples;
+        columns.run[columns.n] = round->run;
+        columns.round[columns.n] = round->round;
+        columns.nodes[columns.n] = run->nodes;
+        columns.send_s[columns.n] = round->send_s;
+        columns.aggregate_s[columns.n++] = round->aggregate_s;
+        calibration->rounds = fmax(calibration->rounds, round->round);
+        calibration->samples = isfinite(run->samples) ? run->samples : calibration->samples;
+        bytes += isfinite(round->sent_bytes) ? round->sent_bytes : 0.0;
+    }
+    calibration->model_bytes = columns.n > 0 ? bytes / (double)columns.n : 0.0;
+    return columns;
+}
+
+int
+simulate_calibrate(const results_set_t *set, calibration_t *calibration, plots_error_t *error)
+{
+    *calibration = (calibration_t){0};
+    choose_line(set, calibration);
+    columns_t columns = read_columns(set, calibration);
+    part_times(&columns, calibration);
+    double link_s;
+    // A worker waits for half of the others to be sent to, on the mean.
+    fit_line(columns.nodes, columns.send_s, columns.n, &link_s, &calibration->fan_out_s);
+    fit_line(columns.nodes, columns.aggregate_s, columns.n, &calibration->average_s,
+             &calibration->take_s);
+    calibration->link_s = plots_alloc(columns.n + 1, sizeof(double));
+    for (size_t i = 0; i < columns.n; i++)
+        calibration->link_s[calibration->n_link_s++] =
+            fmax(0.0, columns.send_s[i] - calibration->fan_out_s * (columns.nodes[i] + 1.0));
+    calibration->fan_out_s *= 2.0;
+    free(columns.nodes);
+    free(columns.send_s);
+    free(columns.aggregate_s);
+    free(columns.sample_s);
+    free(columns.run);
+    free(columns.round);
+    if (calibration->n_link_s > 0 && calibration->samples > 0.0)
+        return PLOTS_OK;
+    calibration_clear(calibration);
+    return plots_fail(error, PLOTS_EMPTY,
+                      "no rounds of two workers or more in '%s'; measure some with 'dmlx run'",
+                      set->folder);
+}
+
+void
+calibration_clear(calibration_t *calibration)
+{
+    free(calibration->run_s);
+    free(calibration->round_share);
+    free(calibration->worker_share);
+    free(calibration->link_s);
+    *calibration = (calibration_t){0};
+}
+
+// ---- a round ----
+
+typedef struct {
+    const calibration_t *calibration;
+    gsl_rng *random;
+    size_t nodes, fan;
+    double *arrival_s; // [nodes]
+    double run_s;      // a sample's, in this run
+    double compute_s, slowest_s, link_s;
+} round_t;
+
+static double
+draw(round_t *round, const double *values, size_t n)
+{
+    return values[gsl_rng_uniform_int(round->random, n)];
+}
+
+// Updates are taken in the order in which they arrive, one at a time; returns when the last is.
+static double
+take_all(double *arrival_s, size_t n, double take_s)
+{
+    double now = 0.0;
+    gsl_sort(arrival_s, 1, n);
+    for (size_t i = 0; i < n; i++)
+        now = fmax(now, arrival_s[i]) + take_s;
+    return now;
+}
+
+// When a worker has the model: behind those before it at the coordinator and, in a tree, at each
+// aggregator above it. A level below the coordinator is half a way on the link more.
+static double
+model_there_s(round_t *round, size_t worker)
+{
+    const calibration_t *c = round->calibration;
+    size_t position = worker, n = round->nodes;
+    double at_s = 0.0;
+    while (round->fan > 1 && n > round->fan) {
+        at_s += c->fan_out_s * (double)(position % round->fan + 1) +
+                0.5 * draw(round, c->link_s, c->n_link_s);
+        position /= round->fan;
+        n = (n + round->fan - 1) / round->fan;
+    }
+    return at_s + c->fan_out_s * (double)(position + 1);
+}
+
+static double
+round_s(round_t *round)
+{
+    const calibration_t *c = round->calibration;
+    const double samples = c->samples / c->rounds / (double)round->nodes;
+    const double round_samples_s =
+        samples * round->run_s * draw(round, c->round_share, c->n_round_share);
+    round->compute_s = round->slowest_s = round->link_s = 0.0;
+    for (size_t i = 0; i < round->nodes; i++) {
+        const double compute_s =
+            round_samples_s *
+            (round->nodes > 1 ? draw(round, c->worker_share, c->n_worker_share) : 1.0);
+        const double link_s = round->nodes > 1 ? draw(round, c->link_s, c->n_link_s) : 0.0;
+        const double there_s = round->nodes > 1 ? model_there_s(round, i) : 0.0;
+        round->arrival_s[i] = there_s + compute_s + link_s;
+        round->compute_s += compute_s / (double)round->nodes;
+        round->link_s += link_s / (double)round->nodes;
+        round->slowest_s = fmax(round->slowest_s, compute_s);
+    }
+    if (round->nodes == 1)
+        return round->compute_s;
+    size_t n = round->nodes;
+    while (round->fan > 1 && n > round->fan) {
+        size_t n_above = 0;
+        for (size_t first = 0; first < n; first += round->fan) {
+            const size_t n_group = n - first < round->fan ? n - first : round->fan;
+            const double done_s = take_all(round->arrival_s + first, n_group, c->take_s);
+            round->arrival_s[n_above++] =
+                done_s + c->average_s + 0.5 * draw(round, c->link_s, c->n_link_s);
+        }
+        n = n_above;
+    }
+    return take_all(round->arrival_s, n, c->take_s) + c->average_s;
+}
+
+simulated_t
+simulate(const calibration_t *calibration, size_t nodes, size_t fan, unsigned long seed)
+{
+    simulated_t mean = {.nodes = (double)nodes};
+    double t_s[SIMULATE_RUNS] = {0.0};
+    round_t round = {.calibration = calibration,
+                     .random = gsl_rng_alloc(gsl_rng_mt19937),
+                     .nodes = nodes,
+                     .fan = fan,
+                     .arrival_s = plots_alloc(nodes, sizeof(double))};
+    gsl_rng_set(round.random, seed);
+    for (size_t run = 0; run < SIMULATE_RUNS; run++) {
+        round.run_s = draw(&round, calibration->run_s, calibration->n_run_s);
+        for (double r = 0.0; r < calibration->rounds; r++) {
+            t_s[run] += round_s(&round);
+            mean.work_s += round.compute_s / SIMULATE_RUNS;
+            mean.straggling += (round.slowest_s - round.compute_s) / SIMULATE_RUNS;
+            mean.link += round.link_s / SIMULATE_RUNS;
+        }
+    }
+    mean.t_s = gsl_stats_mean(t_s, 1, SIMULATE_RUNS);
+    gsl_sort(t_s, 1, SIMULATE_RUNS);
+    mean.t_low_s = gsl_stats_quantile_from_sorted_data(t_s, 1, SIMULATE_RUNS, 0.025);
+    mean.t_high_s = gsl_stats_quantile_from_sorted_data(t_s, 1, SIMULATE_RUNS, 0.975);
+    mean.overhead_s = fmax(0.0, mean.t_s - mean.work_s);
+    mean.compute = mean.work_s / mean.t_s;
+    mean.straggling /= mean.t_s;
+    mean.link /= mean.t_s;
+    mean.coordinator = fmax(0.0, 1.0 - mean.compute - mean.straggling - mean.link);
+    const size_t children = fan > 1 && nodes > fan ? fan : nodes;
+    mean.memory_bytes = nodes > 1 ? (2.0 + (double)children) * calibration->model_bytes : 0.0;
+    gsl_rng_free(round.random);
+    free(round.arrival_s);
+    return mean;
+}
+
+const char *
+simulate_bottleneck(const simulated_t *simulated)
+{
+    const double shares[] = {simulated->compute, simulated->straggling, simulated->link,
+                             simulated->coordinator};
+    static const char *const names[] = {"compute", "stragglers", "link", "coordinator"};
+    size_t most = 0;
+    for (size_t i = 1; i < 4; i++)
+        most = shares[i] > shares[most] ? i : most;
+    return names[most];
+}
+
+size_t
+simulate_checks(const results_set_t *set, const calibration_t *calibration,
+                simulate_check_t **checks)
+{
+    size_t n = 0;
+    *checks = plots_alloc(set->n_runs + 1, sizeof **checks);
+    for (size_t i = 0; i < set->n_runs;) {
+        const double nodes = set->runs[i].nodes;
+        double sum_s = 0.0, count = 0.0;
+        for (; i < set->n_runs && set->runs[i].nodes == nodes; i++)
+            if (is_on_line(&set->runs[i], calibration->cores_a_node)) {
+                sum_s += set->runs[i].t_s;
+                count += 1.0;
+            }
+        if (count == 0.0)
+            continue;
+        const double simulated_s = simulate(calibration, (size_t)nodes, 0, 1).t_s;
+        const double measured_s = sum_s / count;
+        (*checks)[n++] =
+            (simulate_check_t){nodes, measured_s, simulated_s, simulated_s / measured_s - 1.0};
+    }
+    return n;
+}
+
+void
+simulate_assumptions(const calibration_t *c, size_t fan, draft_t *draft)
+{
+    draft_add(draft,
+              "Every node has %.4g cores; a run is %.0f samples in %.0f rounds, shared out "
+              "evenly.\n",
+              c->cores_a_node, c->samples, c->rounds);
+    draft_add(draft,
+              "A sample takes %.3g ms (mean of %zu measured runs; runs, rounds in them and workers "
+              "in those are drawn apart), whatever the number of nodes.\n",
+              1e3 * gsl_stats_mean(c->run_s, 1, c->n_run_s), c->n_run_s);
+    draft_add(draft, "An update takes %.3g ms on links that do not disturb each other.\n",
+              1e3 * gsl_stats_mean(c->link_s, 1, c->n_link_s));
+    draft_add(
+        draft,
+        "The coordinator works serially: %.3g ms to send to a worker, %.3g ms to take an update, "
+        "%.3g ms a round; %s.\n",
+        1e3 * c->fan_out_s, 1e3 * c->take_s, 1e3 * c->average_s,
+        c->n_sizes > 1 ? "split by how they grow over the measured numbers of nodes"
+                       : "only one number of nodes was measured, so nothing is known to grow");
+    if (fan > 1)
+        draft_add(draft, "Aggregators of %zu children work as the coordinator does.\n", fan);
+    draft_add(draft,
+              "The coordinator holds the model, the sum and, at worst, an update of each child.\n");
+}

@@ -1,0 +1,70 @@
+/* simulate.h - rounds of clusters nobody has, drawn from what rounds.csv measured.
+ *
+ * A round: the coordinator sends the model to one worker after the other; each computes, for a time
+ * a sample that is drawn from the measured ones (so stragglers are drawn too), and its update takes
+ * a drawn time on the link; the coordinator takes updates in the order they arrive, one at a time,
+ * and averages. With a tree, aggregators of `fan` children each do the same, level by level.
+ *
+ * What is assumed is in `assumptions`, and how far the simulation is from what was measured in
+ * `checks`: both are to be shown with every answer. */
+#ifndef PLOTS_SIMULATE_H
+#define PLOTS_SIMULATE_H
+
+#include "plots/draft.h"
+#include "plots/results.h"
+
+enum { SIMULATE_NODES_MAX = 10000, SIMULATE_RUNS = 20 };
+
+// What the rounds say, in seconds.
+typedef struct {
+    double cores_a_node;
+    // A sample's time: the mean of a run, a round's share of it, a worker's share of that. Drawn
+    // apart, since what slows a whole run or round slows its workers together and makes nobody
+    // wait.
+    double *run_s, *round_share, *worker_share;
+    size_t n_run_s, n_round_share, n_worker_share;
+    double *link_s; // an update's time both ways, without the coordinator's serial work
+    size_t n_link_s;
+    double fan_out_s;   // of the coordinator, for each worker, one after the other
+    double take_s;      // of the coordinator, for each update
+    double average_s;   // of the coordinator, once a round
+    double model_bytes; // of an update
+    double samples;     // of a whole run, over all workers
+    double rounds;
+    size_t n_sizes; // numbers of nodes that were measured with more than one worker
+} calibration_t;
+
+// From the longest line of nodes with as many cores each. PLOTS_EMPTY: no rounds of two workers.
+int simulate_calibrate(const results_set_t *set, calibration_t *calibration, plots_error_t *error);
+void calibration_clear(calibration_t *calibration);
+
+typedef struct {
+    double nodes;
+    double t_s, t_low_s, t_high_s; // mean and 95 % of simulated runs, not of the model's own error
+    double work_s, overhead_s;
+    // Shares of T: computing (mean over workers), waiting for the slowest, the link, the
+    // coordinator.
+    double compute, straggling, link, coordinator;
+    double memory_bytes; // of the coordinator, at most
+} simulated_t;
+
+// The name of the largest share.
+const char *simulate_bottleneck(const simulated_t *simulated);
+
+// SIMULATE_RUNS runs on so many nodes; `fan` 0: flat, else the children of an aggregator. The same
+// seed gives the same runs.
+simulated_t simulate(const calibration_t *calibration, size_t nodes, size_t fan,
+                     unsigned long seed);
+
+// Each measured number of nodes: measured and simulated T, and the relative error.
+typedef struct {
+    double nodes, measured_s, simulated_s, error;
+} simulate_check_t;
+// The caller frees them.
+size_t simulate_checks(const results_set_t *set, const calibration_t *calibration,
+                       simulate_check_t **checks);
+
+// The assumptions in sentences, a line each.
+void simulate_assumptions(const calibration_t *calibration, size_t fan, draft_t *draft);
+
+#endif
