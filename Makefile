@@ -7,6 +7,7 @@ BUILD_PACKAGES = build-essential cmake ninja-build pkg-config git libczmq-dev li
 RUN_PACKAGES = gnuplot-nox ca-certificates
 TEST_PACKAGES = libcmocka-dev procps iproute2 util-linux python3 python3-pil spin clang libclang-rt-dev chromium \
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static mmdebstrap
+CLUSTER_PACKAGES = docker.io docker-registry openssh-server openssh-client iptables slurm-wlm munge podman runc
 BENCH_PACKAGES = python3-torch libdnnl-dev
 PACKAGE_PACKAGES = dpkg-dev file
 FORMAT_PACKAGES = clang-format
@@ -26,7 +27,7 @@ build: ## the program, in build/release/runner/dmlx
 	@cmake --preset release --log-level=WARNING && cmake --build --preset release
 
 test: ## every test: sanitizers, release, threads
-	$(setup) $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
+	$(setup) $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES) $(CLUSTER_PACKAGES)
 	@DMLX_PICTURES='$(DMLX_PICTURES)' bash tests/support/test_all.sh
 
 reproduce: build ## the paper's tables and figures, measured on this machine

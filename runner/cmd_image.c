@@ -58,7 +58,9 @@ static int
 import(const container_engine_t *engine, const char *folder, const char *image, fault_t *fault)
 {
     char *archive = memory_format("%s/root.tar", folder);
-    char *label = memory_format("LABEL dmlx.version=%s", version_text());
+    char *described = container_build();
+    char *label = memory_format("LABEL dmlx.version=%s", described);
+    free(described);
     const char *words[] = {
         "import",           "-c", "ENV LD_LIBRARY_PATH=/usr/lib/dmlx", "-c", label, "-c",
         "USER 65534:65534", "-c", "ENTRYPOINT [\"/usr/bin/dmlx\"]",    "-",  image, NULL};
@@ -98,7 +100,9 @@ build(const container_engine_t *engine, const image_options_t *options, const ch
 {
     char *file = memory_format("%s/container/Containerfile", options->source);
     char *base = memory_format("BASE=%s", options->base ? options->base : "debian:bookworm-slim");
-    char *version = memory_format("VERSION=%s", version_text());
+    char *described = container_build();
+    char *version = memory_format("BUILD=%s", described);
+    free(described);
     const char *words[20] = {"build",       "-f",    file, "--build-arg", base,
                              "--build-arg", version, "-t", image};
     int n = 9;

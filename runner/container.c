@@ -148,6 +148,12 @@ container_remove(const container_engine_t *engine, const char *kind, const char 
 }
 
 char *
+container_build(void)
+{
+    return memory_format("%s+%s", version_text(), version_revision());
+}
+
+char *
 container_image(const cluster_t *cluster)
 {
     char *name =
@@ -207,10 +213,12 @@ container_check(const container_engine_t *engine, const cluster_t *cluster, cons
     }
     char arch[32] = "", label[64] = "";
     int n = sscanf(found, "%31s %63s", arch, label);
+    char *build = container_build();
+    bool is_same = n == 2 && strcmp(label, build) == 0;
+    if (!is_same)
+        fault_set(fault, "the image '%s' has dmlx %s, and this is %s; make it anew by 'dmlx image'",
+                  image, n == 2 ? label : "of no version", build);
+    free(build);
     free(found);
-    if (n == 2 && strcmp(label, version_text()) == 0)
-        return 0;
-    fault_set(fault, "the image '%s' has dmlx %s, and this is %s; make it anew by 'dmlx image'",
-              image, n == 2 ? label : "of no version", version_text());
-    return -1;
+    return is_same ? 0 : -1;
 }

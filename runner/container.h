@@ -35,6 +35,10 @@ void container_begin(const container_engine_t *engine, launch_command_t *command
 int container_remove(const container_engine_t *engine, const char *kind, const char *label,
                      int timeout_ms, fault_t *fault);
 
+// What an image says of the dmlx in it: version and revision, "0.1.0+abc1234", so that another
+// build of the same version is told apart. The caller frees it.
+char *container_build(void);
+
 // The image's name: cluster.image, else dmlx:VERSION, behind cluster.registry. The caller frees it.
 char *container_image(const cluster_t *cluster);
 

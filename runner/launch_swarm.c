@@ -22,6 +22,7 @@
 #include "runner/process.h"
 #include "runner/remains.h"
 #include "runner/text.h"
+#include "runner/version.h"
 
 enum { NODES_MAX = 10000, REMOVE_LIMIT_MS = 15000 };
 
@@ -94,7 +95,9 @@ static int
 add_data_to_image(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
     container_engine_t engine = engine_of(cluster);
-    char *with_data = memory_format("%s-data-%.16s", image, need->data_xxh128);
+    // With the revision, so that data are not laid over an image of another build.
+    char *with_data =
+        memory_format("%s-%s-data-%.16s", image, version_revision(), need->data_xxh128);
     const char *inspect[] = {"image", "inspect", "--format", "{{.Id}}", with_data, NULL};
     const char *pull[] = {"pull", "-q", with_data, NULL};
     int status = -1;
@@ -105,7 +108,6 @@ add_data_to_image(const cluster_t *cluster, const launch_need_t *need, fault_t *
         container_call(&engine, inspect, NULL, CONTAINER_CALL_MS, NULL, NULL) == 0)
         status = 0;
     if (status != 0) {
-        char *from = memory_format("FROM %s\nCOPY . /data\n", image);
         char *script =
             memory_format("printf 'FROM %s\\nCOPY . /data\\n' | docker %s %s build -q -t %s -f - "
                           "\"$0\" >/dev/null",
@@ -117,7 +119,6 @@ add_data_to_image(const cluster_t *cluster, const launch_need_t *need, fault_t *
         if (status == 0 && *cluster->registry)
             status = container_call(&engine, push, NULL, CONTAINER_LONG_MS, NULL, fault);
         free(script);
-        free(from);
     }
     if (status == 0) {
         free(image);

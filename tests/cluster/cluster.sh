@@ -8,7 +8,7 @@
 #   cluster.sh shape RATE      each host's link, both ways: 100mbit; "off" for none
 #   cluster.sh cut HOST        takes the link away; mend HOST gives it back
 #   cluster.sh kill HOST       everything on the host dies at once, as when the power goes
-#   cluster.sh left            what is left of runs on any host: processes, containers, services, groups; status 1 if any
+#   cluster.sh left PID…       what is left of runs on any host, and here of the dmlx runs with these ids; status 1 if any
 #
 # A host is a network, mount, uts, ipc and pid namespace with an address on the hub's bridge, a home folder, /run and
 # /tmp of its own, and this machine's programs. All files lie in $DMLX_CLUSTER.
@@ -39,6 +39,7 @@ until_true() {
 in_ext() {
     # /root of the machine is not the user's home here: nothing of its settings counts.
     nsenter --net=/run/netns/${prefix}ext env "PATH=$folder/ext/bin:$PATH" "HOME=$folder/ext/home" \
+        "CONTAINERS_CONF=$folder/ext/containers.conf" "CONTAINERS_STORAGE_CONF=$folder/ext/storage.conf" \
         "DOCKER_CONFIG=$folder/ext/docker" "SLURM_CONF=$folder/slurm/slurm.conf" "$@"
 }
 
@@ -76,6 +77,18 @@ network_up() {
 user_files() {
     mkdir -p "$folder/ext/bin" "$folder/ext/docker" "$folder/ext/home/.ssh"
     chmod 700 "$folder/ext/home/.ssh"
+    echo '{}' >"$folder/ext/docker/config.json"
+    # podman beside this machine's own: with what this kernel's control groups and limits allow it.
+    cat >"$folder/ext/containers.conf" <<CFG
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=1000:1000"]
+CFG
+    printf '[storage]\ndriver = "vfs"\ngraphroot = "%s/podman/root"\nrunroot = "%s/podman/run"\n' \
+        "$folder" "$folder" >"$folder/ext/storage.conf"
     ssh-keygen -q -t ed25519 -N '' -f "$folder/ext/home/.ssh/id" </dev/null
     : >"$folder/known_hosts"
     printf '127.0.0.1 localhost\n%s ext\n%s hub\n' $ext $hub >"$folder/hosts"
@@ -297,28 +310,29 @@ shape() {
 }
 
 left() {
-    local name found=
+    local name found= line
     for name in "${names[@]}"; do
-        [ -n "$(init_of "$name")" ] || continue
-        # Marked with a run's id, or of our name; sshd's and docker's own do not count.
-        found+=$(on_host "$name" sh -c '
+        line=$(on_host "$name" sh -c '
             for p in /proc/[0-9]*; do
                 grep -qs "^State:.Z" $p/status && continue
-                c=$(cat $p/comm 2>/dev/null)
-                case $c in dmlx*) echo "process ${p#/proc/} $c";; esac
+                case $(cat $p/comm 2>/dev/null) in dmlx*) echo "process ${p#/proc/}";; esac
             done
-            ls -d /tmp/dmlx-* 2>/dev/null
-            command -v docker >/dev/null && [ -S /run/docker.sock ] && docker ps -aq --filter label=dmlx.run | sed "s/^/container /"
-            true' | sed "s/^/$name: /")
+            [ ! -S /run/docker.sock ] || docker ps -aq --filter label=dmlx.run | sed "s/^/container /"' 2>/dev/null)
+        [ -z "$line" ] || found+="$name: $line"$'\n'
     done
-    if [ -S /run/docker.sock ] || [ -f "$folder/mgr/dockerd.log" ]; then
-        found+=$(on_host mgr sh -c '
-            docker service ls -q --filter label=dmlx.run 2>/dev/null | sed "s/^/service /"
-            docker secret ls -q --filter label=dmlx.run 2>/dev/null | sed "s/^/secret /"
-            docker network ls -q --filter label=dmlx.run 2>/dev/null | sed "s/^/network /"; true')
+    if [ -f "$folder/mgr/dockerd.log" ]; then
+        line=$(on_host mgr sh -c 'for kind in service secret network; do
+            docker $kind ls -q --filter label=dmlx.run 2>/dev/null | sed "s/^/$kind /"; done')
+        [ -z "$line" ] || found+="swarm: $line"$'\n'
     fi
-    [ ! -f "$folder/slurm/slurm.conf" ] || found+=$(in_ext squeue -h -o 'job %i %j' 2>/dev/null)
-    found+=$(find /sys/fs/cgroup -mindepth 1 -type d -name 'dmlx-*' 2>/dev/null | sed 's/^/group /')
+    if [ -f "$folder/slurm/slurm.conf" ]; then
+        line=$(in_ext squeue -h -o 'job %i %j %T' 2>/dev/null | grep -v COMPLETING)
+        [ -z "$line" ] || found+="slurm: $line"$'\n'
+    fi
+    for name in "$@"; do
+        found+=$(find /sys/fs/cgroup -mindepth 1 -type d -name "dmlx-*-$name-*" 2>/dev/null | sed 's/^/group /')
+        found+=$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name "dmlx-*-$name-*" 2>/dev/null | sed 's/^/folder /')
+    done
     [ -z "$found" ] || {
         echo "$found"
         return 1
@@ -336,6 +350,6 @@ shape) shape "$@" ;;
 cut) ip -n ${prefix}hub link set "v-$1" down ;;
 mend) ip -n ${prefix}hub link set "v-$1" up ;;
 kill) kill -KILL "$(cat "$folder/$1/pid")" ;;
-left) left ;;
+left) left "$@" ;;
 *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d' ;;
 esac
