@@ -499,6 +499,37 @@ execute(run_t *run)
     return run->status;
 }
 
+// What the launcher would hand to another program for each cell, such as stack files, written to
+// where a run would keep it.
+static int
+draft_cells(const job_t *job)
+{
+    const launcher_t *launcher = job->launcher;
+    fault_t fault = {{0}};
+    for (size_t k = 0; launcher->draft && k < job->plan->n_cells; k++) {
+        const plan_cell_t *cell = &job->plan->cells[k];
+        experiment_t experiment = {0};
+        plan_experiment(job->plan, cell, &experiment);
+        char *name = memory_format("%s-r%d", cell->id, cell->repeat);
+        char *folder = memory_format("%s/runs/%s", job->folder, name);
+        launch_cell_t draft = {.run_id = "RUN",
+                               .name = name,
+                               .folder = folder,
+                               .n_nodes = (int)cell->nodes,
+                               .cpu_limit = experiment.cluster.enforce ? cell->cpu_limit : 0,
+                               .n_threads = (int)cell->threads};
+        int status = data_make_folder(folder, &fault);
+        if (status == 0)
+            status = launcher->draft(&experiment.cluster, &draft, &fault);
+        free(folder);
+        free(name);
+        experiment_free(&experiment);
+        if (status != 0)
+            return say(STATUS_RUN_FAILED, fault.text);
+    }
+    return STATUS_DONE;
+}
+
 static int
 run_jobs(run_t *run, char **paths, int n_paths)
 {
@@ -511,8 +542,10 @@ run_jobs(run_t *run, char **paths, int n_paths)
     for (int i = 0; i < n_paths; i++)
         run->jobs[i].path = paths[i];
     int status = read_jobs(run);
-    for (int i = 0; i < n_paths && status == STATUS_DONE && run->options.is_dry; i++)
+    for (int i = 0; i < n_paths && status == STATUS_DONE && run->options.is_dry; i++) {
         plan_print(stdout, run->jobs[i].plan, paths[i], NULL);
+        status = draft_cells(&run->jobs[i]);
+    }
     if (status == STATUS_DONE && !run->options.is_dry)
         status = execute(run);
     int cleaned = clean_up(run);
