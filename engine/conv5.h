@@ -89,7 +89,7 @@ static inline size_t
 conv5_scratch_count(const conv5_t *conv)
 {
     size_t planes = 9 * (size_t)conv->C * (size_t)conv->rows * (size_t)conv->pitch;
-    size_t lines = 3 * (size_t)(conv->H + 1) * (size_t)conv->pitch + (size_t)conv->W;
+    size_t lines = 2 * (size_t)(conv->H + 1) * (size_t)conv->pitch + (size_t)conv->W;
     size_t window = (size_t)conv->C * (size_t)conv->H * (size_t)conv->W;
     size_t lists = 2 * (size_t)(conv->I * conv->J + conv->K);
     return planes + lines + window + lists + 8 * CONV5_SPARE;

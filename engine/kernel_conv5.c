@@ -68,22 +68,26 @@ split_pairs(const float *x, vec_t *even, vec_t *odd)
 #endif
 }
 
-/* A row x (W) as X0 - X1, X1 and S X0 - X1, pitch floats each. The last is made one vector late,
- * when its neighbour's even floats are known. */
+/* The even floats of a row x (W) and, pitch floats on, the odd ones. */
 INLINE void
 split_row(const conv5_t *conv, const float *x, float *line)
 {
-    int n = conv->J + 2;
-    float *difference = line, *odds = line + conv->pitch, *shifted = odds + conv->pitch;
-    for (int j = 0; j < n; j += LANES) {
+    for (int j = 0; j < conv->J + 2; j += LANES) {
         vec_t even, odd;
         split_pairs(x + 2 * j, &even, &odd);
-        store(difference + j, even - odd);
-        store(odds + j, odd);
-        store(shifted + j, even);
+        store(line + j, even);
+        store(line + conv->pitch + j, odd);
     }
-    for (int j = 0; j < n; j += LANES)
-        store(shifted + j, load(shifted + j + 1) - load(odds + j));
+}
+
+/* X0 - X1, X1 and S X0 - X1 of a split row, LANES of each. */
+INLINE void
+combine(const float *line, int pitch, vec_t combined[3])
+{
+    vec_t odd = load(line + pitch);
+    combined[0] = load(line) - odd;
+    combined[1] = odd;
+    combined[2] = load(line + 1) - odd;
 }
 
 /* D of one channel: [a][b][rows][pitch]. LEFT floats of x may be read from this channel on; rows
@@ -92,25 +96,30 @@ static void
 make_planes(const conv5_t *conv, const float *x, size_t left, float *lines, float *planes)
 {
     int pitch = conv->pitch, n = conv->I + 2;
-    size_t line = 3 * (size_t)pitch, plane = (size_t)conv->rows * (size_t)pitch;
+    size_t line = 2 * (size_t)pitch, plane = (size_t)conv->rows * (size_t)pitch;
     size_t W = (size_t)conv->W, span = 2 * (size_t)((conv->J + 2 + LANES - 1) / LANES * LANES);
     float *copy = lines + (size_t)(conv->H + 1) * line;
-    for (int r = 0; r < 2 * n && r < conv->H; r++, x += W, left -= W) {
-        const float *row = span <= left ? x : memcpy(copy, x, W * sizeof(float));
-        split_row(conv, row, lines + (size_t)r * line);
-    }
-    for (int i = 0; i < n; i++)
-        for (int b = 0; b < 3; b++) {
-            const float *even = lines + (size_t)(2 * i) * line + (size_t)b * (size_t)pitch;
-            const float *odd = even + line, *next = odd + line;
-            float *target = planes + (size_t)b * plane + (size_t)i * (size_t)pitch;
-            for (int j = 0; j < conv->J + 2; j += LANES) {
-                vec_t middle = load(odd + j);
-                store(target + j, load(even + j) - middle);
-                store(target + 3 * plane + j, middle);
-                store(target + 6 * plane + j, load(next + j) - middle);
+    for (int r = 0; r < 2 * n && r < conv->H; r++, x += W, left -= W)
+        split_row(conv, span <= left ? x : memcpy(copy, x, W * sizeof(float)),
+                  lines + (size_t)r * line);
+    for (int j = 0; j < conv->J + 2; j += LANES) {
+        vec_t even[3], odd[3];
+        combine(lines + j, pitch, even);
+        for (int i = 0; i < n; i++) {
+            const float *source = lines + (size_t)(2 * i + 1) * line + j;
+            float *target = planes + (size_t)i * (size_t)pitch + j;
+            vec_t next[3];
+            combine(source, pitch, odd);
+            combine(source + line, pitch, next);
+            UNROLL
+            for (int b = 0; b < 3; b++, target += plane) {
+                store(target, even[b] - odd[b]);
+                store(target + 3 * plane, odd[b]);
+                store(target + 6 * plane, next[b] - odd[b]);
+                even[b] = next[b];
             }
         }
+    }
 }
 
 /* How the nine products become four outputs. A step is one product; its sums start from a buffer
@@ -166,19 +175,22 @@ row_product(const conv5_t *conv, const float *f, const float *d, int nu, int nv,
 {
     size_t pitch = (size_t)conv->pitch, channel = 9 * (size_t)conv->rows * pitch;
     for (int c = 0; c < conv->C; c++, d += channel)
-        for (int u = 0; u < nu; u++)
-            for (int v = 0; v < nv; v++, f += group) {
-                vec_t x[TILE];
-                UNROLL
-                for (int t = 0; t < TILE; t++)
-                    x[t] = load(d + (size_t)(u + t / COLUMNS) * pitch + v + t % COLUMNS * LANES);
-                UNROLL
-                for (int k = 0; k < group; k++) {
-                    UNROLL
-                    for (int t = 0; t < TILE; t++)
-                        sums[k * TILE + t] += splat(f[k]) * x[t];
-                }
-            }
+        ROLLED
+    for (int u = 0; u < nu; u++)
+        ROLLED
+    for (int v = 0; v < nv; v++, f += group) {
+        vec_t x[TILE];
+        UNROLL
+        for (int t = 0; t < TILE; t++)
+            x[t] = load(d + (size_t)(u + t / COLUMNS) * pitch + v + t % COLUMNS * LANES);
+        UNROLL
+        for (int k = 0; k < group; k++) {
+            vec_t weight = splat(f[k]);
+            UNROLL
+            for (int t = 0; t < TILE; t++)
+                sums[k * TILE + t] = multiply_add(sums[k * TILE + t], weight, x[t]);
+        }
+    }
 }
 
 /* One tile of one group of filters: y and winners are (GROUP, TILE) vectors. D points at the tile
@@ -227,6 +239,7 @@ put_tile(const conv5_t *conv, const float *buffers, const float *bias, int group
          int j, float *y, int32_t *winners)
 {
     enum { SIZE = GROUP_MAX * TILE * LANES };
+    size_t IJ = (size_t)conv->I * (size_t)conv->J;
     ivec_t twice;
     for (int l = 0; l < LANES; l++)
         twice[l] = 2 * l;
@@ -242,15 +255,16 @@ put_tile(const conv5_t *conv, const float *buffers, const float *bias, int group
                 four[q] = load(buffers + (Y00 + q) * SIZE + (k * TILE + t) * LANES);
             vec_t value = pool(four, splat(bias[first + k]), conv->W, &place);
             place += 2 * row * conv->W + 2 * column + twice;
-            size_t at = ((size_t)(first + k) * (size_t)conv->I + (size_t)row) * (size_t)conv->J +
-                        (size_t)column;
-            int n = conv->J - column;
-            if (n >= LANES) {
+            size_t at = (size_t)(first + k) * IJ + (size_t)row * (size_t)conv->J + (size_t)column;
+            /* A vector may run over the end of its row, since the next rows are written after it.
+             */
+            size_t left = (size_t)(first + k + 1) * IJ - at;
+            if (left >= LANES) {
                 store(y + at, value);
                 *(ivec_at_t *)(winners + at) = place;
             } else {
-                memcpy(y + at, &value, (size_t)n * sizeof(float));
-                memcpy(winners + at, &place, (size_t)n * sizeof(int32_t));
+                memcpy(y + at, &value, left * sizeof(float));
+                memcpy(winners + at, &place, left * sizeof(int32_t));
             }
         }
 }
@@ -284,20 +298,23 @@ deep_product(const conv5_t *conv, const float *f, const float *d, const int *pla
     size_t pitch = (size_t)conv->pitch, channel = 9 * (size_t)conv->rows * pitch,
            K = (size_t)conv->K;
     for (int c = 0; c < conv->C; c++, d += channel)
-        for (int u = 0; u < nu; u++)
-            for (int v = 0; v < nv; v++, f += K) {
-                const float *x = d + (size_t)u * pitch + v;
-                vec_t w[FILTERS];
-                UNROLL
-                for (int k = 0; k < FILTERS; k++)
-                    w[k] = load(f + k * LANES);
-                UNROLL
-                for (int t = 0; t < PLACES; t++) {
-                    UNROLL
-                    for (int k = 0; k < FILTERS; k++)
-                        sums[t * FILTERS + k] += splat(x[places[t]]) * w[k];
-                }
-            }
+        ROLLED
+    for (int u = 0; u < nu; u++)
+        ROLLED
+    for (int v = 0; v < nv; v++, f += K) {
+        const float *x = d + (size_t)u * pitch + v;
+        vec_t w[FILTERS];
+        UNROLL
+        for (int k = 0; k < FILTERS; k++)
+            w[k] = load(f + k * LANES);
+        UNROLL
+        for (int t = 0; t < PLACES; t++) {
+            vec_t value = splat(x[places[t]]);
+            UNROLL
+            for (int k = 0; k < FILTERS; k++)
+                sums[t * FILTERS + k] = multiply_add(sums[t * FILTERS + k], value, w[k]);
+        }
+    }
 }
 
 INLINE void

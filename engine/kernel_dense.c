@@ -110,32 +110,47 @@ KERNEL(dense_forward)(const float *x, const float *w, const float *b, int N, int
     }
 }
 
-INLINE void
-update_vector(const kernel_sgd_t *sgd, vec_t g, float *v, float *w)
+/* The numbers of an update, out of the reach of stores that might alias them, and without a branch
+ * on Nesterov: w = w - by_gradient g - by_velocity v. */
+typedef struct {
+    float momentum, decay, by_gradient, by_velocity;
+} update_t;
+
+INLINE update_t
+update_of(const kernel_sgd_t *sgd)
 {
-    vec_t weights = load(w);
-    g += sgd->decay * weights;
-    vec_t velocity = sgd->momentum * load(v) + g;
-    store(v, velocity);
-    store(w, weights - sgd->rate * (sgd->is_nesterov ? g + sgd->momentum * velocity : velocity));
+    float rate = sgd->rate, momentum = sgd->momentum;
+    return (update_t){momentum, sgd->decay, sgd->is_nesterov ? rate : 0,
+                      sgd->is_nesterov ? rate * momentum : rate};
 }
 
 INLINE void
-update_one(const kernel_sgd_t *sgd, float g, float *v, float *w)
+update_vector(update_t by, vec_t g, float *v, float *w)
 {
-    g += sgd->decay * *w;
-    *v = sgd->momentum * *v + g;
-    *w -= sgd->rate * (sgd->is_nesterov ? g + sgd->momentum * *v : *v);
+    vec_t weights = load(w);
+    g += by.decay * weights;
+    vec_t velocity = by.momentum * load(v) + g;
+    store(v, velocity);
+    store(w, weights - by.by_gradient * g - by.by_velocity * velocity);
+}
+
+INLINE void
+update_one(update_t by, float g, float *v, float *w)
+{
+    g += by.decay * *w;
+    *v = by.momentum * *v + g;
+    *w = *w - by.by_gradient * g - by.by_velocity * *v;
 }
 
 void
 KERNEL(sgd)(const kernel_sgd_t *sgd, const float *g, float *v, float *w, size_t n)
 {
+    update_t by = update_of(sgd);
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        update_vector(sgd, load(g + i), v + i, w + i);
+        update_vector(by, load(g + i), v + i, w + i);
     for (; i < n; i++)
-        update_one(sgd, g[i], v + i, w + i);
+        update_one(by, g[i], v + i, w + i);
 }
 
 /* The images of one neuron that have a slope. */
@@ -146,76 +161,101 @@ typedef struct {
     float *dx[DENSE_IMAGES_MAX];
 } active_t;
 
-/* One row of weights: its gradient from N active images into dw (or the update), and its share of
- * their dx. */
+/* What is done with one row of weights w (C): its update with velocity v, or its gradient into dw
+ * (v NULL). */
+typedef struct {
+    int C;
+    bool has_dx;
+    bool is_update;
+    update_t by;
+    float *w, *v, *dw;
+} row_work_t;
+
+/* The gradient of one row from its N active images, and the row's share of their dx. */
 INLINE void
-backward_row(const active_t *active, int n, bool has_dx, int C, float *w, float *v,
-             const kernel_sgd_t *sgd, float *dw)
+backward_row(const active_t *active, row_work_t row, int n, bool has_dx, bool is_update)
 {
+    float *w = row.w, *v = row.v, *dw = row.dw, *dx[DENSE_IMAGES_MAX];
+    const float *x[DENSE_IMAGES_MAX];
     vec_t slopes[DENSE_IMAGES_MAX];
     UNROLL
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         slopes[i] = splat(active->slopes[i]);
+        x[i] = active->x[i];
+        dx[i] = active->dx[i];
+    }
     int c = 0;
-    for (; c + LANES <= C; c += LANES) {
+    for (; c + LANES <= row.C; c += LANES) {
         vec_t weights = load(w + c), g = {0};
         UNROLL
         for (int i = 0; i < n; i++) {
-            g += slopes[i] * load(active->x[i] + c);
+            g += slopes[i] * load(x[i] + c);
             if (has_dx)
-                store(active->dx[i] + c, load(active->dx[i] + c) + slopes[i] * weights);
+                store(dx[i] + c, load(dx[i] + c) + slopes[i] * weights);
         }
-        if (dw)
-            store(dw + c, g);
+        if (is_update)
+            update_vector(row.by, g, v + c, w + c);
         else
-            update_vector(sgd, g, v + c, w + c);
+            store(dw + c, g);
     }
-    for (; c < C; c++) {
+    for (; c < row.C; c++) {
         float g = 0;
         for (int i = 0; i < n; i++) {
-            g += active->slopes[i] * active->x[i][c];
+            g += active->slopes[i] * x[i][c];
             if (has_dx)
-                active->dx[i][c] += active->slopes[i] * w[c];
+                dx[i][c] += active->slopes[i] * w[c];
         }
-        if (dw)
-            dw[c] = g;
+        if (is_update)
+            update_one(row.by, g, v + c, w + c);
         else
-            update_one(sgd, g, v + c, w + c);
+            dw[c] = g;
     }
 }
 
 INLINE void
-backward_any(const active_t *active, bool has_dx, int C, float *w, float *v,
-             const kernel_sgd_t *sgd, float *dw)
+backward_counted(const active_t *active, row_work_t row, int n)
 {
-    /* Each count has a loop of its own, with the slopes in registers. */
+    if (row.is_update && row.has_dx)
+        backward_row(active, row, n, true, true);
+    else if (row.is_update)
+        backward_row(active, row, n, false, true);
+    else if (row.has_dx)
+        backward_row(active, row, n, true, false);
+    else
+        backward_row(active, row, n, false, false);
+}
+
+/* Each count of images has a loop of its own, with the slopes in registers. */
+static void
+backward_any(const active_t *active, row_work_t row)
+{
     switch (active->n) {
     case 0:
-        backward_row(active, 0, has_dx, C, w, v, sgd, dw);
+        backward_counted(active, row, 0);
         break;
     case 1:
-        backward_row(active, 1, has_dx, C, w, v, sgd, dw);
+        backward_counted(active, row, 1);
         break;
     case 2:
-        backward_row(active, 2, has_dx, C, w, v, sgd, dw);
+        backward_counted(active, row, 2);
         break;
     case 3:
-        backward_row(active, 3, has_dx, C, w, v, sgd, dw);
+        backward_counted(active, row, 3);
         break;
     case 4:
-        backward_row(active, 4, has_dx, C, w, v, sgd, dw);
+        backward_counted(active, row, 4);
         break;
     case 5:
-        backward_row(active, 5, has_dx, C, w, v, sgd, dw);
+        backward_counted(active, row, 5);
         break;
     case 6:
-        backward_row(active, 6, has_dx, C, w, v, sgd, dw);
+        backward_counted(active, row, 6);
         break;
     case 7:
-        backward_row(active, 7, has_dx, C, w, v, sgd, dw);
+        backward_counted(active, row, 7);
         break;
     default:
-        backward_row(active, DENSE_IMAGES_MAX, has_dx, C, w, v, sgd, dw);
+        backward_counted(active, row, DENSE_IMAGES_MAX);
     }
 }
 
@@ -223,8 +263,9 @@ void
 KERNEL(dense_backward)(const float *x, const float *dy, int N, int C, int K, int first, int end,
                        float *w, float *v, const kernel_sgd_t *sgd, float *dw, float *dx)
 {
+    row_work_t row = {.C = C, .has_dx = dx != NULL, .is_update = dw == NULL, .by = update_of(sgd)};
     for (int k = first; k < end; k++) {
-        size_t row = (size_t)k * (size_t)C;
+        size_t start = (size_t)k * (size_t)C;
         active_t active = {0};
         for (int n = 0; n < N; n++) {
             float slope = dy[(size_t)n * (size_t)K + (size_t)k];
@@ -235,9 +276,9 @@ KERNEL(dense_backward)(const float *x, const float *dy, int N, int C, int K, int
             active.dx[active.n] = dx ? dx + (size_t)n * (size_t)C : NULL;
             active.n++;
         }
-        if (dx)
-            backward_any(&active, true, C, w + row, v ? v + row : NULL, sgd, dw ? dw + row : NULL);
-        else
-            backward_any(&active, false, C, w + row, v ? v + row : NULL, sgd, dw ? dw + row : NULL);
+        row.w = w + start;
+        row.v = v ? v + start : NULL;
+        row.dw = dw ? dw + start : NULL;
+        backward_any(&active, row);
     }
 }

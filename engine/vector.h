@@ -27,8 +27,10 @@ typedef int32_t ivec_at_t __attribute__((vector_size(4 * LANES), aligned(4), may
 /* Loops over the parts of a register tile must be unrolled, or the tile is in memory. */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("nounroll")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
+#define ROLLED _Pragma("GCC unroll 1")
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
@@ -48,6 +50,22 @@ INLINE vec_t
 splat(float s)
 {
     return s - (vec_t){0};
+}
+
+/* sum + a b, rounded once, in the register sum is in. GCC knows three such instructions and, left
+ * to itself, lets the sums of a register tile wander, until some of them are in memory. */
+INLINE vec_t
+multiply_add(vec_t sum, vec_t a, vec_t b)
+{
+#if defined(__AVX512F__)
+    __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#elif defined(__AVX2__)
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+#else
+    return sum + a * b;
+#endif
 }
 
 INLINE vec_t
