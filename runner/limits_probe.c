@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runner/keeper.h"
 #include "runner/kernel_file.h"
 #include "runner/limits.h"
 #include "runner/limits_quota.h"
@@ -357,8 +358,10 @@ limits_available(fault_t *why)
     if (host.kind == LIMITS_SCOPE)
         return true;
     limits_group_t group;
-    char name[LIMITS_NAME_BYTES];
-    snprintf(name, sizeof name, "dmlx-probe-%d", (int)getpid());
+    char name[LIMITS_NAME_BYTES], id[KEEPER_ID_BYTES];
+    // Process ids alone are not unique where pid namespaces share one hierarchy.
+    keeper_own_id(id);
+    snprintf(name, sizeof name, "dmlx-%s-probe", id);
     if (limits_create(&host, name, 0.5, 0, &group, why) != 0)
         return false;
     int status = try_join(&group, why);
