@@ -1,4 +1,5 @@
 // Whatever a data file holds: every label and pixel of it can be read, or a sentence says why not.
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

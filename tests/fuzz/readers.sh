@@ -18,6 +18,7 @@ case $name in
 spec) seeds=(experiments tests/cli) ;; # every experiment there is, the bad ones above all
 *) seeds=("tests/fuzz/$name") ;;
 esac
+export LSAN_OPTIONS=suppressions=$PWD/tests/fuzz/leaks.supp
 mkdir -p "$build/corpus-$name"
 "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
     -print_final_stats=1 -artifact_prefix="$build/found-$name/" "${@:4}" "$build/corpus-$name" "${seeds[@]}" \
