@@ -46,5 +46,6 @@ expect_rounds "$(awk -F, '/,done,/ { n = $2 * 4 } END { print n }' results/tiny/
 if [ "$how" = checkpoint ]; then
     expect_equal "model" "$model" "$(sum_of $run_folder/model.safetensors)"
     grep '^n3-c3,.*,done,' results/tiny/runs.csv >row
-    expect_text "it began anew" 'resumed behind round 2' row
+    # Round 2's checkpoint may have been on its way home still when dmlx run died.
+    expect_text "it began anew" 'resumed behind round [12] ' row
 fi
