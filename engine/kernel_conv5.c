@@ -8,45 +8,72 @@
 static const int TAPS[3] = {3, 3, 2};
 static const int FIRST_TAP[3][3] = {{0, 9, 18}, {24, 33, 42}, {48, 54, 60}};
 
-/* One filter's row of five taps as H0, H0 + H1 and H1; step is the distance between taps. */
+/* Five taps at TAPS, STEP vectors apart, as the eight of H0, H0 + H1 and H1: WIDTH filters side by
+ * side. */
+enum { WIDTH_MAX = 16 };
+typedef float filters_t[WIDTH_MAX];
+
 INLINE void
-split_taps(const float *h, int step, float split[3][3])
+split_taps(filters_t *taps, int step, int width, filters_t split[8])
 {
-    split[0][0] = h[0];
-    split[0][1] = h[2 * step];
-    split[0][2] = h[4 * step];
-    split[1][0] = h[0] + h[step];
-    split[1][1] = h[2 * step] + h[3 * step];
-    split[1][2] = h[4 * step];
-    split[2][0] = h[step];
-    split[2][1] = h[3 * step];
-    split[2][2] = 0;
+    UNROLL
+    for (int k = 0; k < width; k++) {
+        float h0 = taps[0][k], h1 = taps[step][k], h2 = taps[2 * step][k];
+        float h3 = taps[3 * step][k], h4 = taps[4 * step][k];
+        split[0][k] = h0;
+        split[1][k] = h2;
+        split[2][k] = h4;
+        split[3][k] = h0 + h1;
+        split[4][k] = h2 + h3;
+        split[5][k] = h4;
+        split[6][k] = h1;
+        split[7][k] = h3;
+    }
 }
 
-/* PACKED is, deep, [F: a, b][c][u][v][k]; otherwise [group of filters][a, b][c][u][v][k in the
- * group]. */
+/* F of channel c of WIDTH filters whose weights (25) start STRIDE apart, N of which are there. */
+INLINE void
+pack_channel(const float *weight, size_t stride, int n, int width, int c, int C, size_t group,
+             float *packed)
+{
+    filters_t taps[25] = {{0}}, rows[5 * 8], both[8];
+    for (int k = 0; k < n; k++)
+        for (int t = 0; t < 25; t++)
+            taps[t][k] = weight[(size_t)k * stride + (size_t)t];
+    for (int u = 0; u < 5; u++)
+        split_taps(taps + 5 * u, 1, width, rows + 8 * u);
+    for (int q = 0; q < 8; q++) {
+        int b = q / 3, v = q % 3;
+        split_taps(rows + q, 8, width, both);
+        for (int p = 0; p < 8; p++) {
+            int a = p / 3, u = p % 3;
+            int tap = FIRST_TAP[a][b] * C + (c * TAPS[a] + u) * TAPS[b] + v;
+            memcpy(packed + (size_t)tap * group, both[p], (size_t)width * sizeof(float));
+        }
+    }
+}
+
+/* PACKED is, deep, [a, b][c][u][v][k]; otherwise [group of filters][a, b][c][u][v][k in the group].
+ */
 void
 KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, float *packed)
 {
-    int C = conv->C, group = conv->is_deep ? conv->K : conv->group;
-    memset(packed, 0, conv5_packed_count(conv) * sizeof(float));
-    for (int k = 0; k < conv->K; k++)
-        for (int c = 0; c < C; c++, weight += 25) {
-            float rows[5][3][3], both[3][3];
-            float *target =
-                packed + (size_t)(k / group) * 64 * (size_t)C * (size_t)group + k % group;
-            for (int u = 0; u < 5; u++)
-                split_taps(weight + 5 * u, 1, rows[u]);
-            for (int b = 0; b < 3; b++)
-                for (int v = 0; v < TAPS[b]; v++) {
-                    split_taps(&rows[0][b][v], 9, both);
-                    for (int a = 0; a < 3; a++)
-                        for (int u = 0; u < TAPS[a]; u++) {
-                            int tap = FIRST_TAP[a][b] * C + (c * TAPS[a] + u) * TAPS[b] + v;
-                            target[(size_t)tap * (size_t)group] = both[a][u];
-                        }
-                }
+    size_t C = (size_t)conv->C, stride = 25 * C;
+    int width = conv->is_deep ? WIDTH_MAX : conv->group;
+    size_t group = conv->is_deep ? (size_t)conv->K : (size_t)width;
+    for (int k = 0; k < conv->K; k += width) {
+        int n = conv->K - k < width ? conv->K - k : width;
+        float *target = conv->is_deep ? packed + k : packed + 64 * C * (size_t)k;
+        for (int c = 0; c < conv->C; c++) {
+            const float *source = weight + (size_t)k * stride + (size_t)(25 * c);
+            if (width == WIDTH_MAX)
+                pack_channel(source, stride, n, WIDTH_MAX, c, conv->C, group, target);
+            else if (width == 6)
+                pack_channel(source, stride, n, 6, c, conv->C, group, target);
+            else
+                pack_channel(source, stride, n, 4, c, conv->C, group, target);
         }
+    }
 }
 
 /* The even and the odd floats of 2 LANES. */

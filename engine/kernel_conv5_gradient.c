@@ -13,31 +13,37 @@ typedef struct {
 /* Channels whose filter gradients fit the registers, five rows each. */
 enum { BLOCK = LANES == 4 ? REGISTERS / 16 : 3 };
 
-/* Adds the list's patches to the gradients dw of BLOCK channels of one filter. The rows of dw are
+/* Row r of some channels' patches, five a channel. The fifth may be the last of the image; it is
+ * read three floats early, so that nothing is read past the end, and has its five floats in the
+ * upper lanes. */
+INLINE row_t
+load_patch_row(const float *patch, size_t W, int u)
+{
+    const float *rows[5] = {patch, patch + W, patch + 2 * W, patch + 3 * W, patch + 4 * W - 3};
+    return load_row(rows[u]);
+}
+
+/* Adds the list's patches to the gradients dw of some channels of one filter. The rows of dw are
  * five floats, a register has eight: rows are stored in ascending order, each over the last three
- * floats of the one before, and the last of the block alone is cut. The fifth row of a patch may be
- * the last of the image; it is read three floats early, so that nothing is read past the end, and
- * turned when it is stored. */
+ * floats of the one before, and the last of the block alone is cut. */
 INLINE void
 add_patches(const float *x, size_t W, size_t plane, const winner_t *list, int n, int block,
             float *dw)
 {
-    row_t sums[5 * BLOCK] = {0};
+    row_t sums[5 * BLOCK];
     UNROLL
-    for (int r = 0; r < 5 * block; r++) {
-        if (r < 5 * block - 1)
-            sums[r] = load_row(dw + 5 * r);
-        else
-            memcpy(&sums[r], dw + 5 * r, 5 * sizeof(float));
-        if (r % 5 == 4)
-            sums[r] = turn_up(sums[r]);
-    }
+    for (int r = 0; r < 5 * block; r++)
+        sums[r] = load_row(dw + 5 * r - (r % 5 < 4 ? 0 : 3));
     for (int e = 0; e < n; e++) {
         const float *patch = x + list[e].place;
+        float slope = list[e].slope;
         UNROLL
-        for (int r = 0; r < 5 * block; r++) {
-            const float *row = patch + (size_t)(r / 5) * plane + (size_t)(r % 5) * W;
-            sums[r] = add_scaled(sums[r], list[e].slope, load_row(row - (r % 5 < 4 ? 0 : 3)));
+        for (int c = 0; c < block; c++) {
+            patch = one_pointer(patch);
+            UNROLL
+            for (int u = 0; u < 5; u++)
+                sums[5 * c + u] = add_scaled(sums[5 * c + u], slope, load_patch_row(patch, W, u));
+            patch += plane;
         }
     }
     UNROLL
@@ -50,21 +56,34 @@ add_patches(const float *x, size_t W, size_t plane, const winner_t *list, int n,
     }
 }
 
-/* The winners of one filter that relu let through, without a branch; returns how many. */
+/* The winners of one filter that relu let through, without a branch, which would be guessed wrong
+ * half the time; returns how many. */
 INLINE int
-list_winners(const float *y, const float *dy, const int32_t *winners, int n, winner_t *list,
-             float *sum)
+list_winners(const float *y, const float *dy, const int32_t *winners, int n, winner_t *list)
 {
     int used = 0;
-    float total = 0;
     for (int p = 0; p < n; p++) {
-        float slope = y[p] > 0 ? dy[p] : 0;
-        list[used] = (winner_t){winners[p], slope};
+        list[used] = (winner_t){winners[p], dy[p]};
         used += y[p] > 0;
-        total += slope;
     }
-    *sum += total;
     return used;
+}
+
+/* The sum of the slopes relu let through. */
+INLINE float
+sum_slopes(const float *y, const float *dy, int n)
+{
+    vec_t sums = {0};
+    float total = 0, lanes[LANES];
+    int p = 0;
+    for (; p + LANES <= n; p += LANES)
+        sums += select(load(y + p) > 0, load(dy + p), (vec_t){0});
+    store(lanes, sums);
+    for (int l = 0; l < LANES; l++)
+        total += lanes[l];
+    for (; p < n; p++)
+        total += y[p] > 0 ? dy[p] : 0;
+    return total;
 }
 
 /* Adds to dw (K, C, 5, 5) and db (K) for one image x (C, H, W), y and dy (K, I, J). */
@@ -76,8 +95,9 @@ KERNEL(conv5_weight_gradient)(const conv5_t *conv, const float *x, const float *
     size_t W = (size_t)conv->W, plane = (size_t)conv->H * W;
     int IJ = conv->I * conv->J, C = conv->C;
     for (int k = 0; k < conv->K; k++, y += IJ, dy += IJ, winners += IJ) {
-        int n = list_winners(y, dy, winners, IJ, list, &db[k]);
+        int n = list_winners(y, dy, winners, IJ, list);
         int c = 0;
+        db[k] += sum_slopes(y, dy, IJ);
         for (; c + BLOCK <= C; c += BLOCK, dw += 25 * BLOCK)
             add_patches(x + (size_t)c * plane, W, plane, list, n, BLOCK, dw);
         for (; c < C; c++, dw += 25)
@@ -105,7 +125,7 @@ add_filters(const float *padded, const winner_t *list, int n, int windows, size_
 {
     row_t sums[6 * WINDOWS] = {0};
     for (int e = 0; e < n; e++) {
-        const float *filter = padded + list[e].place;
+        const float *filter = one_pointer(padded + list[e].place);
         UNROLL
         for (int r = 0; r < 6 * windows; r++)
             sums[r] =

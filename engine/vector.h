@@ -68,6 +68,15 @@ multiply_add(vec_t sum, vec_t a, vec_t b)
 #endif
 }
 
+/* The same pointer, which the compiler must hold as one: it would rather keep a dozen sums with it
+ * in registers that are not there. */
+INLINE const float *
+one_pointer(const float *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
 INLINE vec_t
 select(ivec_t condition, vec_t yes, vec_t no)
 {
@@ -115,20 +124,7 @@ add_scaled(row_t sum, float scale, row_t row)
     return sum;
 }
 
-/* The floats three places up, the last three to the front; and back. */
-INLINE row_t
-turn_up(row_t row)
-{
-    row_t turned;
-#if defined(__AVX2__)
-    turned.part[0] = __builtin_shufflevector(row.part[0], row.part[0], 5, 6, 7, 0, 1, 2, 3, 4);
-#else
-    turned.part[0] = __builtin_shufflevector(row.part[0], row.part[1], 5, 6, 7, 0);
-    turned.part[1] = __builtin_shufflevector(row.part[0], row.part[1], 1, 2, 3, 4);
-#endif
-    return turned;
-}
-
+/* The floats three places down, the first three at the end. */
 INLINE row_t
 turn_down(row_t row)
 {
