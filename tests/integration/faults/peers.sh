@@ -36,7 +36,7 @@ finish_by_hand() {
 with_keys() {
     dmlx keys 3 >/dev/null || fault "no keys"
     dmlx keys -o others 3 >/dev/null
-    (umask 077 && sed "s|^peer coordinator .*|$(grep '^peer' keys/worker-2)|" others/worker-2 >spy)
+    (umask 077 && { grep -v '^peer' others/worker-2; grep '^peer' keys/worker-2; } >spy)
     model=$(undisturbed)
     start_by_hand --keys keys/coordinator
     start_worker worker-0 --keys keys/worker-0
