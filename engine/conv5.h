@@ -50,8 +50,9 @@ typedef struct {
     int C, H, W, K, I, J;
     int is_deep; /* vectors run over filters and not along a row: K is a multiple of 16 */
     int group;   /* filters that are computed at once when they do not */
-    int pitch;   /* floats in a row of D: at least J + 2 and what vectors read past it */
-    int rows;    /* of D: I + 2 and spare ones */
+    int pitch; /* floats in a row of D: J + 2 and as few more as vectors can do with. They read and
+                * write on into the next row, which is garbage in lanes past J, or written later */
+    int rows;  /* of D: I + 2 and spare ones */
 } conv5_t;
 
 /* H and W are at least 6. Six filters at once fill the registers best; four waste less of some
@@ -64,7 +65,7 @@ conv5_shape(image_shape_t in, int K)
     conv.J = (in.width - 4) / 2;
     conv.is_deep = K % 16 == 0;
     conv.group = (K + 5) / 6 * 6 <= (K + 3) / 4 * 4 ? 6 : 4;
-    conv.pitch = (conv.J + 2 + 15) / 16 * 16 + 16;
+    conv.pitch = conv.J + 2 <= 8 ? 8 : (conv.J + 2 + 15) / 16 * 16;
     conv.rows = conv.I + 4;
     return conv;
 }
