@@ -344,6 +344,7 @@ write_row(attempt_t *attempt, bool is_done, record_error_t *error)
         .is_done = is_done,
         .launcher = attempt->setting->launcher->name,
         .core_speed = attempt->cell->core_speed,
+        .link_mbit = attempt->cell->link_mbit,
         .is_enforced = attempt->cluster->enforce,
         .cores_asked = attempt->cell->cores_asked,
         .seed = attempt->cell->seed,

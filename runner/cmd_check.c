@@ -1,10 +1,12 @@
 // cmd_check.c — dmlx check: every fault of an experiment file, or else its plan and the time it
 // takes.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "runner/data_find.h"
 #include "runner/host_facts.h"
+#include "runner/links.h"
 #include "runner/options.h"
 #include "runner/pace.h"
 #include "runner/plan_print.h"
@@ -36,6 +38,18 @@ measure(const plan_t *plan, const check_options_t *options, pace_t *pace, fault_
     return status;
 }
 
+// A file is no worse for a host that cannot do what it asks; but its reader wants to know.
+static void
+check_links(const plan_t *plan, const char *path, diag_t *diag)
+{
+    double fastest = 0;
+    fault_t why = {{0}};
+    for (size_t i = 0; i < plan->n_cells; i++)
+        fastest = fmax(fastest, plan->cells[i].link_mbit);
+    if (fastest > 0 && !links_available(fastest, &why))
+        diag_warning(diag, (place_t){path, 0}, "it cannot run here: %s", why.text);
+}
+
 static int
 check(const char *path, const check_options_t *options, diag_t *diag)
 {
@@ -47,6 +61,8 @@ check(const char *path, const check_options_t *options, diag_t *diag)
         plan = plan_new(&experiment, options->host_cores, diag);
     if (plan && (!options->only || plan_only(plan, options->only, diag) == 0))
         status = STATUS_DONE;
+    if (status == STATUS_DONE && !options->is_quiet)
+        check_links(plan, path, diag);
     if (status == STATUS_DONE && !options->is_quiet) {
         pace_t pace;
         fault_t why = {{0}};

@@ -10,6 +10,7 @@
 #include "runner/fleet.h"
 #include "runner/keeper.h"
 #include "runner/launch.h"
+#include "runner/links.h"
 #include "runner/memory.h"
 #include "runner/options.h"
 #include "runner/plan.h"
@@ -216,6 +217,9 @@ examine(doctor_t *doctor, const char *run_id)
     const launcher_t *launcher =
         launch_find(experiment_choice("cluster.launcher", cluster->launcher));
     fault_t fault = {{0}};
+    if (cluster->launcher == LAUNCHER_LOCAL && doctor->need.link_mbit > 0 &&
+        !links_available(doctor->need.link_mbit, &fault))
+        problem(doctor, "%s", fault.text);
     if (cluster->launcher != LAUNCHER_LOCAL &&
         launcher->prepare(cluster, &doctor->need, &fault) != 0)
         problem(doctor, "%s", fault.text);
@@ -237,6 +241,7 @@ find_need(doctor_t *doctor, const char *run_id)
         const plan_cell_t *cell = &doctor->plan->cells[i];
         need->n_nodes = cell->nodes > need->n_nodes ? (int)cell->nodes : need->n_nodes;
         need->cores_a_node = fmax(need->cores_a_node, cell->cpu_limit);
+        need->link_mbit = fmax(need->link_mbit, cell->link_mbit);
     }
     fault_t fault = {{0}};
     dataset_t *data = NULL;

@@ -155,6 +155,7 @@ prepare_launcher(const run_t *run, const job_t *job)
         const plan_cell_t *cell = &job->plan->cells[i];
         need.n_nodes = cell->nodes > need.n_nodes ? (int)cell->nodes : need.n_nodes;
         need.cores_a_node = fmax(need.cores_a_node, cell->cpu_limit);
+        need.link_mbit = fmax(need.link_mbit, cell->link_mbit);
     }
     fault_t fault = {{0}};
     if (job->launcher->prepare(cluster, &need, &fault) != 0)

@@ -56,11 +56,12 @@ enum {
 
 // The most that any cell of the plan will ask for: what prepare() checks.
 typedef struct launch_need {
-    int n_nodes;         // workers
-    double cores_a_node; // real cores, of one node
-    bool is_limited;     // a CPU limit is to be enforced
-    bool is_respawning;  // cluster.on_loss is respawn
-    const char *run_id;  // keeper_run_id
+    int n_nodes;             // workers
+    double cores_a_node;     // real cores, of one node
+    bool is_limited;         // a CPU limit is to be enforced
+    bool is_respawning;      // cluster.on_loss is respawn
+    double link_mbit;        // the fastest emulated link; 0: none
+    const char *run_id;      // keeper_run_id
     const char *data_name;   // "cifar10"
     const char *data_folder; // where it lies here
     const char *data_xxh128; // its checksum

@@ -124,7 +124,8 @@ start_command(launch_t *launch, int rank, const launch_command_t *command, const
                                  .log_path = log,
                                  .pipe_in = true,
                                  .pipe_out = rank == LAUNCH_COORDINATOR,
-                                 .death_signal = SIGTERM};
+                                 .death_signal = SIGTERM,
+                                 .network_fd = command->network_fd};
     if (*command->host)
         snprintf(member->host, sizeof member->host, "%s", command->host);
     if (process_start(&options, &member->process, fault) != 0)

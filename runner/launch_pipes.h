@@ -18,6 +18,7 @@ typedef struct launch_command {
     const char *program; // what is executed; NULL: argv[0]
     char *made[LAUNCH_WORDS_MAX];
     int n_made;
+    int network_fd;               // network namespace that it runs in; 0: ours
     char host[LAUNCH_HOST_BYTES]; // where the role runs, for messages; "": this host
 } launch_command_t;
 

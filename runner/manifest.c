@@ -68,6 +68,15 @@ command_json(const manifest_facts_t *facts)
     return command;
 }
 
+static bool
+is_linked(const plan_t *plan)
+{
+    for (size_t i = 0; i < plan->n_cells; i++)
+        if (plan->cells[i].link_mbit > 0)
+            return true;
+    return false;
+}
+
 int
 manifest_write(const record_t *record, const manifest_facts_t *facts, record_error_t *error)
 {
@@ -80,9 +89,11 @@ manifest_write(const record_t *record, const manifest_facts_t *facts, record_err
                   version_text(), "revision", version_revision(), "name", experiment->name, "title",
                   experiment->title, "axes", axes_json(facts->plan), "cfg_sha256", facts->hash,
                   "command", command_json(facts), "data", data_json(facts), "launcher",
-                  facts->launcher, "emulated", any->core_speed < 1, "core_speed", any->core_speed,
-                  "warmup", (json_int_t)experiment->matrix.warmup, "started", started, "hosts",
-                  json_pack("[o]", host_json()));
+                  facts->launcher, "emulated", any->core_speed < 1 || is_linked(facts->plan),
+                  "core_speed", any->core_speed, "warmup", (json_int_t)experiment->matrix.warmup,
+                  "started", started, "hosts", json_pack("[o]", host_json()));
+    if (experiment->cluster.link_mbit > 0) // else an axis, or none
+        json_object_set_new(manifest, "link_mbit", json_real(experiment->cluster.link_mbit));
     char *text =
         json_dumps(manifest, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
     json_decref(manifest);

@@ -42,6 +42,7 @@ pace_new(const plan_t *plan, const char *data_folder, pace_t *pace, fault_t *fau
         engine_error_t error = {{0}};
         int status = trainer_run(trainee.trainer, 0, sampler_length(trainee.sampler), stop_in_time,
                                  &probe, &progress, &error);
+        pace->n_parameters = network_parameter_count(trainee.network);
         pace->n_samples = dataset_length(trainee.data, DATASET_TRAIN);
         pace->samples_per_s = fallback_per_s;
         if (probe.steps > WARMUP_STEPS)
@@ -57,12 +58,27 @@ pace_new(const plan_t *plan, const char *data_folder, pace_t *pace, fault_t *fau
     return result;
 }
 
+// What the coordinator's link needs for the model to every node and back, round by round.
+static double
+link_s(const pace_t *pace, const experiment_t *experiment, const plan_cell_t *cell, double samples)
+{
+    if (cell->link_mbit <= 0)
+        return 0;
+    const train_t *train = &experiment->train;
+    double rounds = (double)train->rounds, nodes = (double)cell->nodes;
+    if (train->local_steps > 0)
+        rounds = samples / nodes / (double)train->batch / (double)train->local_steps;
+    double bits = 8.0 * sizeof(float) * (double)pace->n_parameters;
+    return 2 * rounds * nodes * bits / (cell->link_mbit * 1e6);
+}
+
 double
 pace_cell_s(const pace_t *pace, const plan_t *plan, const plan_cell_t *cell)
 {
     experiment_t experiment = {0};
     plan_experiment(plan, cell, &experiment);
     double samples = (double)pace->n_samples * (double)experiment.train.epochs;
+    double sending_s = link_s(pace, &experiment, cell, samples);
     experiment_free(&experiment);
-    return samples / pace->samples_per_s / cell->cores_asked + start_s;
+    return samples / pace->samples_per_s / cell->cores_asked + sending_s + start_s;
 }

@@ -62,6 +62,9 @@ make_cell(const experiment_t *experiment, size_t cell_index,
     cell.threads = (long)ceil(cell.cores_per_node - 1e-9);
     cell.core_speed = axis_or_setting(experiment, &cell, "cluster.emulate.core_speed",
                                       experiment->cluster.core_speed);
+    if (cell.nodes > 1)
+        cell.link_mbit = axis_or_setting(experiment, &cell, "cluster.emulate.link_mbit",
+                                         experiment->cluster.link_mbit);
     cell.cpu_limit = cell.cores_per_node * cell.core_speed;
     cell.cores_asked = cell.cores * cell.core_speed;
     return cell;

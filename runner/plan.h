@@ -37,6 +37,7 @@ typedef struct plan_cell {
     double cores_per_node;  // cores / nodes
     long threads;           // of a worker: cores_per_node rounded up
     double core_speed;  // share of a real core that an emulated one is; 1 when nothing is emulated
+    double link_mbit;   // of the emulated link to each node; 0: none, as with one node
     double cpu_limit;   // of a node, in real cores: cores_per_node * core_speed
     double cores_asked; // real cores' worth over the cluster: cores * core_speed
     int repeat;         // from 1

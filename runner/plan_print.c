@@ -69,6 +69,9 @@ print_head(FILE *out, const plan_t *plan, const char *path)
             experiment->cluster.enforce ? "CPU limits enforced" : "no CPU limits");
     if (experiment->cluster.core_speed != 1)
         fprintf(out, "  an emulated core is %g of a real one\n", experiment->cluster.core_speed);
+    if (experiment->cluster.link_mbit > 0)
+        fprintf(out, "  each node is behind an emulated link of %g Mbit/s\n",
+                experiment->cluster.link_mbit);
 }
 
 // Rounds of a cell: a number, or how many steps lie between two averages. One node averages with

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,7 +165,9 @@ child_run(const process_options_t *options, const channels_t *channels, char **e
             _exit(EXEC_FAILED);
     }
     child_reset_signals();
-    bool is_ready = (!options->folder || chdir(options->folder) == 0) && child_place_fds(channels);
+    bool is_ready = (!options->folder || chdir(options->folder) == 0) &&
+                    (options->network_fd <= 0 || setns(options->network_fd, CLONE_NEWNET) == 0) &&
+                    child_place_fds(channels);
     if (is_ready && close_range(FIRST_OTHER_FD, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         execvpe(program_of(options), (char *const *)(size_t)options->argv, environment);
     int reason = errno;

@@ -38,6 +38,7 @@ typedef struct process_options {
     bool pipe_in;                   // a pipe to its standard input, else /dev/null
     bool pipe_out;                  // a pipe from its standard output, else as standard error
     int death_signal;               // sent to it when we die; 0: none
+    int network_fd;                 // network namespace that it runs in; 0: ours
 } process_options_t;
 
 typedef struct process {

@@ -49,6 +49,7 @@ typedef struct run_row {
     const char *attempt;
     bool is_done;
     const char *launcher;
+    double link_mbit; // of the emulated links; 0: none
     double core_speed;
     bool is_enforced;
     double cores_asked; // real cores' worth over the cluster

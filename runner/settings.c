@@ -167,6 +167,11 @@ const setting_t settings[] = {
      .max = 1, .is_axis = true,
      .help = "Share of a real core that a core of the cluster is; \"auto\": nine tenths of the "
              "host's cores over the most cores any cell asks for, at most 1."},
+    {"cluster.emulate.link_mbit", SETTING_REAL, AT(cluster.link_mbit), 0, .unit = "Mbit/s",
+     .min = 0, .max = 100000, .is_axis = true, .also = "bandwidth rate network link",
+     .help = "With launcher local, as root: rate of the link that each node and the coordinator "
+             "are behind, both ways, in network namespaces of their own on one switch; 0 is this "
+             "machine's loopback."},
     {"cluster.timeout.join_s", SETTING_REAL, AT(cluster.join_s), 30, .unit = "s", .min = 0.1,
      .max = 86400, .help = "For all workers to be ready, from the coordinator's start."},
     {"cluster.timeout.round_s", SETTING_REAL, AT(cluster.round_s), 600, .unit = "s", .min = 0.1,

@@ -106,11 +106,12 @@ typedef struct cluster {
     long memory_mb;                           // of a container; 0: not limited
     text_list_t options;                      // for the launcher's own program
     double cell_s;                            // longest life of an allocation
-    long port;         // its first port of two; 0: any free ones
-    int encrypt;       // encrypt_t
+    long port;                                // its first port of two; 0: any free ones
+    int encrypt;                              // encrypt_t
     bool enforce;      // whether CPU limits are set; without them a row says so
     long period_ms;    // of the CPU quota
     double core_speed; // share of a real core that an emulated one is; SETTING_AUTO until resolved
+    double link_mbit;  // rate of the emulated link that each node is behind; 0: none
     double join_s, round_s, silence_s, stop_s; // limits of waiting
     int on_loss;                               // on_loss_t
     long min_workers;

@@ -102,6 +102,7 @@ typedef enum {
     CELL_SERVER_MOMENTUM,
     CELL_ID,
     CELL_HOSTS,
+    CELL_LINKS,
     N_CELL_FAULTS
 } cell_fault_t;
 
@@ -155,6 +156,8 @@ look_at_cell(const experiment_t *experiment, const size_t value_index[SPEC_AXES_
         count(faults, CELL_ID, id, 0, nodes);
     if (takes_hosts(cell.cluster.launcher) && (size_t)nodes > cell.cluster.hosts.n_items)
         count(faults, CELL_HOSTS, id, 0, nodes);
+    if (cell.cluster.link_mbit > 0 && cell.cluster.launcher != LAUNCHER_LOCAL)
+        count(faults, CELL_LINKS, id, cell.cluster.link_mbit, nodes);
 }
 
 // " (and 3 more cells)"
@@ -209,6 +212,11 @@ tell_cells(const experiment_t *experiment, const cell_faults_t *faults, const tr
                    "%s%s asks for %ld workers, and 'cluster.hosts' has %zu",
                    faults->first[CELL_HOSTS], more(faults->n[CELL_HOSTS], room),
                    faults->nodes[CELL_HOSTS], experiment->cluster.hosts.n_items);
+    if (faults->n[CELL_LINKS])
+        diag_error(diag, place_of(root, "cluster.emulate.link_mbit"),
+                   "'cluster.emulate.link_mbit' is for launcher \"local\"; with \"%s\" the hosts' "
+                   "own links count: leave it out",
+                   experiment_choice("cluster.launcher", experiment->cluster.launcher));
 }
 
 // A rule that no cell matches is a slip: a value that is not on its axis, most likely.
