@@ -3,9 +3,9 @@
 
 # Debian's packages, the one list of them. SETUP=no leaves the machine as it is.
 BUILD_PACKAGES = build-essential cmake ninja-build pkg-config git libczmq-dev libzmq3-dev libconfig-dev \
-    libblis-pthread-dev libjansson-dev libcurl4-openssl-dev libarchive-dev libgsl-dev libmd-dev libxxhash-dev
+    libblis-pthread-dev libjansson-dev libcurl4-openssl-dev libarchive-dev libgsl-dev libmd-dev libxxhash-dev libcmocka-dev
 RUN_PACKAGES = gnuplot-nox ca-certificates
-TEST_PACKAGES = libcmocka-dev procps iproute2 util-linux python3 python3-pil spin clang libclang-rt-dev chromium \
+TEST_PACKAGES = procps iproute2 util-linux python3 python3-pil spin clang libclang-rt-dev chromium \
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static mmdebstrap
 CLUSTER_PACKAGES = docker.io docker-registry openssh-server openssh-client iptables slurm-wlm munge podman runc
 BENCH_PACKAGES = python3-torch libdnnl-dev
