@@ -5,7 +5,7 @@
 BUILD_PACKAGES = build-essential cmake ninja-build pkg-config git libczmq-dev libzmq3-dev libconfig-dev \
     libblis-pthread-dev libjansson-dev libcurl4-openssl-dev libarchive-dev libgsl-dev libmd-dev libxxhash-dev libcmocka-dev
 RUN_PACKAGES = gnuplot-nox ca-certificates
-TEST_PACKAGES = procps iproute2 util-linux python3 python3-pil spin clang libclang-rt-dev chromium \
+TEST_PACKAGES = procps iproute2 util-linux python3 spin clang libclang-rt-dev chromium \
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static mmdebstrap
 CLUSTER_PACKAGES = docker.io docker-registry openssh-server openssh-client iptables slurm-wlm munge podman runc
 BENCH_PACKAGES = python3-torch libdnnl-dev
@@ -14,6 +14,7 @@ FORMAT_PACKAGES = clang-format
 
 # Where CIFAR-10 lies as pictures, for a machine that cannot fetch it: a folder with an unpack.py. Not required.
 DMLX_PICTURES ?= ../shared/cifar10
+PICTURE_PACKAGES = $(if $(wildcard $(DMLX_PICTURES)/unpack.py),python3 python3-pil)
 SETUP ?= yes
 RELEASE = build/release
 
@@ -27,15 +28,16 @@ build: ## the program, in build/release/runner/dmlx
 	@cmake --preset release --log-level=WARNING && cmake --build --preset release
 
 test: ## every test: sanitizers, release, threads
-	$(setup) $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES) $(CLUSTER_PACKAGES)
+	$(setup) $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES) $(CLUSTER_PACKAGES) $(PICTURE_PACKAGES)
 	@DMLX_PICTURES='$(DMLX_PICTURES)' bash tests/support/test_all.sh
 
 reproduce: build ## the paper's tables and figures, measured on this machine
-	$(setup) $(RUN_PACKAGES)
+	$(setup) $(RUN_PACKAGES) $(PICTURE_PACKAGES)
 	@DMLX_PICTURES='$(DMLX_PICTURES)' bash experiments/reproduce.sh $(RELEASE)/runner/dmlx
 
-bench: build ## speed of engine and rounds, beside PyTorch and oneDNN
-	$(setup) $(BENCH_PACKAGES)
+bench: ## speed of engine and rounds, beside PyTorch and oneDNN
+	$(setup) $(BENCH_PACKAGES) $(PICTURE_PACKAGES)
+	@$(MAKE) --no-print-directory build
 	@DMLX_PICTURES='$(DMLX_PICTURES)' bash tests/bench/run.sh $(RELEASE)
 
 install: build ## program, man page and completion, into PREFIX (/usr/local)
