@@ -1,7 +1,6 @@
 #include "transport/coordinator.h"
 #include "transport/memory.h"
 #include "transport/roster.h"
-#include "transport/start.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -10,319 +9,9 @@
 #include <string.h>
 
 enum {
-    PORT_TRIES = 64,      /* to find two free ports that are neighbours */
-    DRAIN_MAX = 64,       /* messages between two looks at the clock and the stop */
-    ABORT_WAIT_MS = 1000, /* to have everybody hear that it is over */
-    REPEAT_MS = 50,       /* between two sayings of the same thing to the same worker */
-    HANDSHAKE_MS = 5000,  /* for a connection to become one */
-    BACKLOG = 4096        /* connections the system may hold for us */
+    DRAIN_MAX = 64,      /* messages between two looks at the clock and the stop */
+    ABORT_WAIT_MS = 1000 /* to have everybody hear that it is over */
 };
-
-coordinator_config_t
-coordinator_config(void)
-{
-    return (coordinator_config_t){.join_ms = 60000,
-                                  .round_ms = 600000,
-                                  .silence_ms = 3000,
-                                  .frame_bytes_max = (size_t)64 << 20,
-                                  .stop_fd = -1};
-}
-
-/* saying */
-
-uint32_t
-coordinator_workers(const coordinator_t *coordinator)
-{
-    uint32_t n = 0;
-    for (uint32_t rank = 0; rank < coordinator->n; rank++)
-        n += coordinator->places[rank].state == PLACE_LOADING ||
-             coordinator->places[rank].state == PLACE_ACTIVE;
-    return n;
-}
-
-/* With speak held. */
-static void
-say_now(coordinator_t *coordinator, wire_message_t *message, zmq_msg_t *array, uint32_t n_readers)
-{
-    message->version = WIRE_VERSION;
-    message->sequence = ++coordinator->sequence;
-    memcpy(message->run, coordinator->run, sizeof message->run);
-    size_t bytes = link_send(coordinator->publish_handle, message, array);
-    coordinator->counters.sent_messages += n_readers;
-    coordinator->counters.sent_bytes += (uint64_t)bytes * n_readers;
-}
-
-void
-say(coordinator_t *coordinator, wire_message_t *message, zmq_msg_t *array)
-{
-    uint32_t n_readers = message->peer ? 1 : coordinator_workers(coordinator);
-    pthread_mutex_lock(&coordinator->speak);
-    say_now(coordinator, message, array, n_readers);
-    pthread_mutex_unlock(&coordinator->speak);
-}
-
-bool
-may_repeat(coordinator_t *coordinator, place_t *place)
-{
-    int64_t now = link_now_ms();
-    if (place->said_ms && now - place->said_ms < REPEAT_MS)
-        return false;
-    coordinator->counters.repeated++;
-    place->said_ms = now;
-    return true;
-}
-
-void
-say_welcome(coordinator_t *coordinator, place_t *place)
-{
-    wire_message_t welcome = {.kind = WIRE_WELCOME,
-                              .peer = place->incarnation,
-                              .rank = place->rank,
-                              .limit_ms = (uint32_t)coordinator->config.silence_ms,
-                              .text = coordinator->text};
-    say(coordinator, &welcome, NULL);
-}
-
-static wire_message_t
-round_message(const coordinator_t *coordinator)
-{
-    return (wire_message_t){.kind = WIRE_ROUND,
-                            .turn = coordinator->turn,
-                            .round = coordinator->round,
-                            .n = coordinator->n_parameters};
-}
-
-void
-say_round(coordinator_t *coordinator, place_t *place)
-{
-    wire_message_t message = round_message(coordinator);
-    message.peer = place->incarnation;
-    say(coordinator, &message, &coordinator->parameters);
-}
-
-void
-say_ending(coordinator_t *coordinator, uint64_t peer)
-{
-    wire_message_t message = {
-        .kind = coordinator->ending, .peer = peer, .text = coordinator->ending_text};
-    say(coordinator, &message, NULL);
-}
-
-void
-say_abort(coordinator_t *coordinator, uint64_t peer, const char *why)
-{
-    wire_message_t message = {.kind = WIRE_ABORT, .peer = peer, .text = why};
-    say(coordinator, &message, NULL);
-}
-
-static unsigned long
-count_refused(void *events)
-{
-    unsigned long n = 0;
-    for (gate_event_t event; events && (event = gate_next(events)) != GATE_NOTHING;)
-        n += event == GATE_REFUSED || event == GATE_GARBLED;
-    return n;
-}
-
-static void
-beat(void *argument)
-{
-    coordinator_t *coordinator = argument;
-    atomic_fetch_add(&coordinator->n_refused, count_refused(coordinator->publish_events) +
-                                                  count_refused(coordinator->pull_events));
-    pthread_mutex_lock(&coordinator->speak);
-    wire_message_t message = {.kind = WIRE_BEAT, .turn = coordinator->turn};
-    say_now(coordinator, &message, NULL, 0);
-    pthread_mutex_unlock(&coordinator->speak);
-}
-
-/* life */
-
-static int
-check_config(const coordinator_config_t *config, transport_error_t *error)
-{
-    char down[LINK_ENDPOINT_BYTES_MAX], up[LINK_ENDPOINT_BYTES_MAX];
-    if (link_endpoints(config->endpoint, down, up) != 0)
-        return transport_fail(
-            error, TRANSPORT_ADDRESS,
-            "'%s' is not an endpoint; write tcp://ADDRESS:PORT, ipc://PATH or inproc://NAME",
-            config->endpoint ? config->endpoint : "");
-    if (!config->keys && !keys_optional(config->endpoint))
-        return transport_fail(
-            error, TRANSPORT_ADDRESS,
-            "'%s' is open to the network and there are no keys; make some, or bind to 127.0.0.1",
-            config->endpoint);
-    if (!wire_run_ok(config->run))
-        return transport_fail(
-            error, TRANSPORT_INVALID,
-            "'%s' is not a run id; use 1 to %d printable characters without blanks",
-            config->run ? config->run : "", WIRE_RUN_BYTES_MAX);
-    if (config->n_workers == 0 || config->n_workers > KEYS_PEERS_MAX)
-        return transport_fail(error, TRANSPORT_INVALID,
-                              "%" PRIu32 " workers; between 1 and %d can be served",
-                              config->n_workers, KEYS_PEERS_MAX);
-    if (config->silence_ms <= 0 || config->silence_ms > INT32_MAX || config->join_ms <= 0 ||
-        config->round_ms <= 0)
-        return transport_fail(error, TRANSPORT_INVALID,
-                              "a limit of no time; all limits must be above 0 ms");
-    for (uint32_t rank = 0; config->identities && rank < config->n_workers; rank++) {
-        const char *identity = config->identities[rank];
-        if (!wire_identity_ok(identity))
-            return transport_fail(error, TRANSPORT_INVALID,
-                                  "'%s' cannot name a worker; use letters, digits, '.', '_', '-'",
-                                  identity ? identity : "");
-        if (config->keys && !keys_peer_public(config->keys, identity))
-            return transport_fail(error, TRANSPORT_KEYS, "no key for worker '%s'", identity);
-        for (uint32_t other = 0; other < rank; other++)
-            if (strcmp(config->identities[other], identity) == 0)
-                return transport_fail(error, TRANSPORT_INVALID, "worker '%s' is there twice",
-                                      identity);
-    }
-    return 0;
-}
-
-static zsock_t *
-open_socket(coordinator_t *coordinator, int type)
-{
-    zsock_t *socket = zsock_new(type);
-    if (!socket)
-        abort(); /* out of sockets or memory */
-    zsock_set_linger(socket, type == ZMQ_PUB ? LINK_LINGER_MS : 0);
-    zsock_set_sndhwm(socket, LINK_QUEUE_MAX);
-    zsock_set_rcvhwm(socket, LINK_QUEUE_MAX);
-    zsock_set_backlog(socket, BACKLOG);
-    zsock_set_handshake_ivl(socket, HANDSHAKE_MS);
-    link_set_size_max(socket, type == ZMQ_PULL ? coordinator->config.frame_bytes_max : 0);
-    if (coordinator->config.keys)
-        gate_guard(socket, coordinator->config.keys);
-    return socket;
-}
-
-/* One try: the PUB socket at the port wanted (0: any), the PULL socket at the next. The one that is
- * taken, or NULL. */
-static const char *
-bind_once(coordinator_t *coordinator, bool is_any_port, char down[LINK_ENDPOINT_BYTES_MAX],
-          char up[LINK_ENDPOINT_BYTES_MAX])
-{
-    const char *wanted = coordinator->config.endpoint;
-    snprintf(coordinator->endpoint, sizeof coordinator->endpoint, "%s", wanted);
-    link_endpoints(wanted, down, up);
-    if (zmq_bind(coordinator->publish_handle, down) != 0)
-        return down;
-    if (is_any_port) {
-        char *found = zsock_last_endpoint(coordinator->publish);
-        snprintf(coordinator->endpoint, sizeof coordinator->endpoint, "%.*s%s",
-                 (int)strlen(wanted) - 2, wanted, strrchr(found, ':'));
-        free(found);
-        link_endpoints(coordinator->endpoint, down, up);
-    }
-    if (zmq_bind(coordinator->pull_handle, up) == 0)
-        return NULL;
-    int problem = errno;
-    zmq_unbind(coordinator->publish_handle, down);
-    errno = problem;
-    return up;
-}
-
-static int
-bind_both(coordinator_t *coordinator, transport_error_t *error)
-{
-    const char *wanted = coordinator->config.endpoint, *taken = NULL;
-    char down[LINK_ENDPOINT_BYTES_MAX], up[LINK_ENDPOINT_BYTES_MAX];
-    size_t length = strlen(wanted);
-    bool is_any_port =
-        strncmp(wanted, "tcp:", 4) == 0 && length > 2 && strcmp(wanted + length - 2, ":0") == 0;
-    for (int tries = 0; tries < (is_any_port ? PORT_TRIES : 1); tries++) {
-        taken = bind_once(coordinator, is_any_port, down, up);
-        if (!taken)
-            return 0;
-    }
-    return transport_fail(error, TRANSPORT_ADDRESS, "cannot listen at '%s': %s", taken,
-                          zmq_strerror(errno));
-}
-
-static void
-fill_places(coordinator_t *coordinator)
-{
-    coordinator->n = coordinator->config.n_workers;
-    coordinator->places = transport_alloc(coordinator->n * sizeof *coordinator->places);
-    for (uint32_t rank = 0; rank < coordinator->n; rank++) {
-        place_t *place = &coordinator->places[rank];
-        place->rank = rank;
-        place->host = transport_copy("");
-        place->facts = transport_copy("");
-        if (coordinator->config.identities)
-            place->identity = transport_copy(coordinator->config.identities[rank]);
-    }
-}
-
-coordinator_t *
-coordinator_new(const coordinator_config_t *config, transport_error_t *error)
-{
-    if (check_config(config, error) != 0)
-        return NULL;
-    transport_start();
-    gate_t *gate = config->keys ? gate_new(config->keys, error) : NULL;
-    if (config->keys && !gate)
-        return NULL;
-    coordinator_t *coordinator = transport_alloc(sizeof *coordinator);
-    coordinator->config = *config;
-    coordinator->gate = gate;
-    snprintf(coordinator->run, sizeof coordinator->run, "%s", config->run);
-    zmq_msg_init(&coordinator->parameters);
-    pthread_mutex_init(&coordinator->speak, NULL);
-    fill_places(coordinator);
-    coordinator->publish = open_socket(coordinator, ZMQ_PUB);
-    coordinator->pull = open_socket(coordinator, ZMQ_PULL);
-    coordinator->publish_handle = zsock_resolve(coordinator->publish);
-    coordinator->pull_handle = zsock_resolve(coordinator->pull);
-    if (config->keys) {
-        coordinator->publish_events = gate_listen(coordinator->publish);
-        coordinator->pull_events = gate_listen(coordinator->pull);
-    }
-    if (bind_both(coordinator, error) != 0) {
-        coordinator_free(coordinator);
-        return NULL;
-    }
-    coordinator->beater = beater_new(config->silence_ms / LINK_BEATS, beat, coordinator);
-    return coordinator;
-}
-
-static void
-free_update(place_t *place)
-{
-    if (place->update)
-        parcel_free(place->update);
-    free(place->update);
-    place->update = NULL;
-}
-
-void
-coordinator_free(coordinator_t *coordinator)
-{
-    if (!coordinator)
-        return;
-    beater_free(coordinator->beater);
-    for (uint32_t rank = 0; rank < coordinator->n; rank++) {
-        place_t *place = &coordinator->places[rank];
-        free_update(place);
-        free(place->identity);
-        free(place->host);
-        free(place->facts);
-        free(place->why);
-    }
-    gate_unlisten(coordinator->publish, coordinator->publish_events);
-    gate_unlisten(coordinator->pull, coordinator->pull_events);
-    zsock_destroy(&coordinator->publish);
-    zsock_destroy(&coordinator->pull);
-    gate_free(coordinator->gate);
-    zmq_msg_close(&coordinator->parameters);
-    pthread_mutex_destroy(&coordinator->speak);
-    free(coordinator->places);
-    free(coordinator->text);
-    free(coordinator->ending_text);
-    free(coordinator);
-}
 
 /* waiting */
 
@@ -365,7 +54,7 @@ deliver(coordinator_t *coordinator)
         double start_s = link_now_s();
         bool is_taken = coordinator->take(coordinator->take_context, &update, &why);
         coordinator->times.take_s += link_now_s() - start_s;
-        free_update(place);
+        place_forget_update(place);
         if (is_taken)
             continue;
         /* Refused: it is as if it had not come, so the turn stays at this rank until the caller
@@ -431,6 +120,9 @@ wait_until_finished(coordinator_t *coordinator, coordinator_fault_t *fault)
         if (coordinator->n_lost && !coordinator->ending)
             return roster_fault(coordinator, fault);
         int64_t next = coordinator->next_check_ms;
+        int64_t beat = now + coordinator->config.silence_ms / LINK_BEATS + 1;
+        if (coordinator->gate && beat < next) /* whom it turned away is told soon */
+            next = beat;
         if (coordinator->ending && coordinator->ending_deadline_ms < next)
             next = coordinator->ending_deadline_ms;
         if (link_wait(coordinator->pull_handle, NULL, coordinator->config.stop_fd,
@@ -470,7 +162,7 @@ begin_turn(coordinator_t *coordinator, uint32_t number, const float *parameters,
     coordinator->first_update_s = 0;
     for (uint32_t rank = 0; rank < coordinator->n; rank++) {
         place_t *place = &coordinator->places[rank];
-        free_update(place);
+        place_forget_update(place);
         place->is_answered = false;
         place->said_ms = 0;
         if (place->state == PLACE_ACTIVE)
@@ -516,8 +208,8 @@ coordinator_round(coordinator_t *coordinator, uint32_t number, const float *para
     pthread_mutex_lock(&coordinator->speak);
     /* Turn and message change together: a beat that tells of a turn never overtakes its ROUND. */
     coordinator->turn++;
-    wire_message_t message = round_message(coordinator);
-    say_now(coordinator, &message, &coordinator->parameters, n_readers);
+    wire_message_t message = say_round_message(coordinator);
+    say_locked(coordinator, &message, &coordinator->parameters, n_readers);
     pthread_mutex_unlock(&coordinator->speak);
     coordinator->times.fan_out_s = link_now_s() - coordinator->turn_start_s;
     return finish_turn(coordinator, fault);
@@ -612,6 +304,16 @@ coordinator_times_t
 coordinator_times(const coordinator_t *coordinator)
 {
     return coordinator->times;
+}
+
+uint32_t
+coordinator_workers(const coordinator_t *coordinator)
+{
+    uint32_t n = 0;
+    for (uint32_t rank = 0; rank < coordinator->n; rank++)
+        n += coordinator->places[rank].state == PLACE_LOADING ||
+             coordinator->places[rank].state == PLACE_ACTIVE;
+    return n;
 }
 
 bool

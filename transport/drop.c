@@ -15,7 +15,9 @@ drop_name(drop_t reason)
         [DROP_REPLAYED] = "replayed",
         [DROP_UNKNOWN] = "from an unknown sender",
         [DROP_IDENTITY] = "under another's identity",
-        [DROP_KEY] = "without a listed key",
+        [DROP_PLAIN] = "without a key",
+        [DROP_HANDSHAKE] = "with no handshake for this coordinator's key",
+        [DROP_KEY] = "with a key that is not listed",
     };
     return (unsigned)reason < DROP_REASONS ? names[reason] : "?";
 }

@@ -92,11 +92,28 @@ gate_next(void *events)
         return GATE_NOTHING;
     zmq_recv(events, address, sizeof address, ZMQ_DONTWAIT);
     uint16_t event;
+    uint32_t value;
     memcpy(&event, frame, sizeof event);
-    return event == ZMQ_EVENT_CONNECTED               ? GATE_CONNECTED
-           : event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED   ? GATE_ADMITTED
-           : event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? GATE_REFUSED
-                                                      : GATE_GARBLED;
+    memcpy(&value, frame + sizeof event, sizeof value);
+    switch (event) {
+    case ZMQ_EVENT_CONNECTED:
+        return GATE_CONNECTED;
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        return GATE_ADMITTED;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        return GATE_REFUSED;
+    default:
+        return value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? GATE_PLAIN : GATE_GARBLED;
+    }
+}
+
+drop_t
+gate_drop(gate_event_t event)
+{
+    return event == GATE_REFUSED   ? DROP_KEY
+           : event == GATE_PLAIN   ? DROP_PLAIN
+           : event == GATE_GARBLED ? DROP_HANDSHAKE
+                                   : DROP_REASONS;
 }
 
 void

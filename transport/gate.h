@@ -2,6 +2,7 @@
 #ifndef TRANSPORT_GATE_H
 #define TRANSPORT_GATE_H
 
+#include "transport/drop.h"
 #include "transport/error.h"
 #include "transport/keys.h"
 #include "transport/link.h"
@@ -28,9 +29,13 @@ typedef enum {
     GATE_NOTHING,
     GATE_CONNECTED,
     GATE_ADMITTED,
-    GATE_REFUSED,
-    GATE_GARBLED
+    GATE_REFUSED, /* with a key that is not listed */
+    GATE_PLAIN,   /* without a key */
+    GATE_GARBLED  /* nonsense, or for the key of another coordinator */
 } gate_event_t;
+
+/* Why a connection did not count; DROP_REASONS when it did. */
+drop_t gate_drop(gate_event_t event);
 
 /* Starts to note what becomes of the socket's connections; before it is bound or connected. The
  * result is read by gate_next, in whatever one thread, and closed by gate_unlisten, before the

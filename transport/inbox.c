@@ -46,9 +46,11 @@ inbox_drop(coordinator_t *coordinator, drop_t reason, uint32_t rank, const char 
 void
 inbox_note_refused(coordinator_t *coordinator)
 {
-    unsigned long n = atomic_load(&coordinator->n_refused);
-    for (; coordinator->n_refused_told < n; coordinator->n_refused_told++)
-        inbox_drop(coordinator, DROP_KEY, COORDINATOR_NO_RANK, "a connection");
+    for (drop_t reason = 0; reason < DROP_REASONS; reason++) {
+        unsigned long n = atomic_load(&coordinator->n_refused[reason]);
+        for (; coordinator->n_refused_told[reason] < n; coordinator->n_refused_told[reason]++)
+            inbox_drop(coordinator, reason, COORDINATOR_NO_RANK, "a connection");
+    }
 }
 
 static void
@@ -57,7 +59,21 @@ drop_parcel(coordinator_t *coordinator, const parcel_t *parcel, drop_t reason, u
     inbox_drop(coordinator, reason, rank, wire_kind_name(parcel->message.kind));
 }
 
-/* Tells a stranger, or someone whose time is over, why it is not wanted, so that it ends. */
+/* The place that an incarnation holds; NULL: none. */
+static place_t *
+member_of(coordinator_t *coordinator, uint64_t incarnation)
+{
+    for (uint32_t rank = 0; rank < coordinator->n; rank++) {
+        place_t *place = &coordinator->places[rank];
+        if (place->incarnation == incarnation &&
+            (place->state == PLACE_LOADING || place->state == PLACE_ACTIVE))
+            return place;
+    }
+    return NULL;
+}
+
+/* Tells a stranger, or someone whose time is over, why it is not wanted, so that it ends. Never a
+ * member: whoever says nonsense in its name would have us end it. */
 static void turn_away(coordinator_t *coordinator, const parcel_t *parcel, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static void
@@ -68,7 +84,8 @@ turn_away(coordinator_t *coordinator, const parcel_t *parcel, const char *format
     va_start(arguments, format);
     vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
-    say_abort(coordinator, parcel->message.peer, why);
+    if (!member_of(coordinator, parcel->message.peer))
+        say_abort(coordinator, parcel->message.peer, why);
 }
 
 /* Whether the key a message came with is the one its identity stands for. */
@@ -134,9 +151,12 @@ hear_hello(coordinator_t *coordinator, parcel_t *parcel)
         return;
     }
     place_t *place = coordinator->text ? find_place(coordinator, hello->identity) : NULL;
+    const place_t *holder = member_of(coordinator, hello->peer);
     if (!coordinator->text)
         return; /* not joining yet: it will ask again */
-    if (!place) {
+    if (holder && holder != place) {
+        drop_parcel(coordinator, parcel, DROP_IDENTITY, COORDINATOR_NO_RANK);
+    } else if (!place) {
         drop_parcel(coordinator, parcel, DROP_UNKNOWN, COORDINATOR_NO_RANK);
         turn_away(coordinator, parcel, "'%s' is not expected in this run of %" PRIu32 " workers",
                   hello->identity, coordinator->n);
@@ -309,7 +329,7 @@ inbox_drain(coordinator_t *coordinator, int n_max)
             continue;
         }
         inbox_drop(coordinator, reason, COORDINATOR_NO_RANK, "a message");
-        if (reason == DROP_VERSION && peer)
+        if (reason == DROP_VERSION && peer && !member_of(coordinator, peer))
             say_abort(coordinator, peer, "another version of the protocol is spoken here");
     }
     return n_max;

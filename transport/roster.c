@@ -51,6 +51,15 @@ place_begin(coordinator_t *coordinator, place_t *place, place_state_t state, int
 }
 
 void
+place_forget_update(place_t *place)
+{
+    if (place->update)
+        parcel_free(place->update);
+    free(place->update);
+    place->update = NULL;
+}
+
+void
 place_lose(coordinator_t *coordinator, place_t *place, int code, int64_t limit_ms,
            const char *format, ...)
 {

@@ -1,5 +1,5 @@
 /* roster.h — who has which rank, how each fares, and the coordinator's insides. Not a door:
- * coordinator.c and inbox.c share it.
+ * open.c, coordinator.c, say.c and inbox.c share it.
  *
  * A place goes EMPTY -> LOADING (welcomed) -> ACTIVE (READY) and, when something happens to its
  * worker, -> LOST. Only the caller leads out of LOST: to GONE (drop) or back to EMPTY (readmit). */
@@ -45,9 +45,9 @@ struct coordinator {
     zsock_t *publish, *pull;
     void *publish_handle, *pull_handle; /* the library's own sockets under them */
     void *publish_events,
-        *pull_events;       /* what becomes of their connections; read by the beating thread */
-    atomic_ulong n_refused; /* connections refused so far */
-    unsigned long n_refused_told;
+        *pull_events; /* what becomes of their connections; read by the beating thread */
+    atomic_ulong n_refused[DROP_REASONS]; /* connections turned away so far */
+    unsigned long n_refused_told[DROP_REASONS];
 
     beater_t *beater;
     pthread_mutex_t speak; /* guards publish, sequence, turn and the sent counters */
@@ -105,6 +105,9 @@ void roster_refresh(coordinator_t *coordinator);
 /* The first lost place into fault; its code. */
 int roster_fault(const coordinator_t *coordinator, coordinator_fault_t *fault);
 
+/* Lets go of the update that is held. */
+void place_forget_update(place_t *place);
+
 /* Sends a message to all (peer 0) or one; array is by reference. */
 void say(coordinator_t *coordinator, wire_message_t *message, zmq_msg_t *array);
 /* Whether it is time to say something to this worker again; counts it. What it asks for in between
@@ -113,6 +116,13 @@ bool may_repeat(coordinator_t *coordinator, place_t *place);
 void say_welcome(coordinator_t *coordinator, place_t *place);
 /* The round under way, to that worker alone. */
 void say_round(coordinator_t *coordinator, place_t *place);
+/* That ROUND, to everybody. */
+wire_message_t say_round_message(const coordinator_t *coordinator);
+/* With speak held; a broadcast counts once for each of n_readers. */
+void say_locked(coordinator_t *coordinator, wire_message_t *message, zmq_msg_t *array,
+                uint32_t n_readers);
+/* The beating thread's work: a BEAT, and a look at what became of connections. */
+void say_beat(void *coordinator);
 void say_ending(coordinator_t *coordinator, uint64_t peer);
 void say_abort(coordinator_t *coordinator, uint64_t peer, const char *why);
 

@@ -128,6 +128,31 @@ puppet_skip(puppet_t *puppet, wire_kind_t kind)
     parcel_free(&parcel);
 }
 
+/* Waits for DONE, and hears nothing before it that ends a worker. */
+static inline void
+puppet_end(puppet_t *puppet)
+{
+    int64_t deadline = link_now_ms() + PUPPET_PATIENCE_MS;
+    for (wire_kind_t kind = WIRE_KINDS; kind != WIRE_DONE;) {
+        parcel_t parcel;
+        drop_t reason;
+        uint64_t peer;
+        link_t got = link_receive(zsock_resolve(puppet->in), false, (size_t)1 << 30, &parcel,
+                                  &reason, &peer);
+        if (got == LINK_GOT) {
+            kind = parcel.message.kind;
+            parcel_free(&parcel);
+        }
+        if (got == LINK_NOTHING)
+            link_wait(zsock_resolve(puppet->in), NULL, -1, deadline - link_now_ms());
+        MUST(kind != WIRE_ABORT && link_now_ms() < deadline);
+    }
+    puppet_say(puppet,
+               (wire_message_t){.kind = WIRE_BEAT, .rank = puppet->rank, .flags = WIRE_LEAVING},
+               NULL);
+    puppet_close(puppet);
+}
+
 /* HELLO again and again until WELCOME: what a worker's manners are. */
 static inline void
 puppet_join(puppet_t *puppet, const char *identity)

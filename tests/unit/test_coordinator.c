@@ -637,7 +637,8 @@ typedef struct {
     void (*mischief)(puppet_t *puppet, wire_message_t update);
 } mischief_t;
 
-/* A worker that does its part, after some mischief in its own name. */
+/* A worker that does its part, after some mischief in its own name, and is not
+ * ended for it: anybody could have spoken in its name. */
 static void *
 play(void *argument)
 {
@@ -646,11 +647,7 @@ play(void *argument)
     wire_message_t update = puppet_round(&puppet, N);
     play->mischief(&puppet, update);
     answer(&puppet, update, 1);
-    puppet_skip(&puppet, WIRE_DONE);
-    puppet_say(&puppet,
-               (wire_message_t){.kind = WIRE_BEAT, .rank = puppet.rank, .flags = WIRE_LEAVING},
-               NULL);
-    puppet_close(&puppet);
+    puppet_end(&puppet);
     return NULL;
 }
 
@@ -790,6 +787,31 @@ DROPS(an_update_of_an_older_start_is_dropped, send_as_older_incarnation, DROP_LA
 DROPS(garbage_is_dropped, send_garbage, DROP_MALFORMED)
 DROPS(a_message_of_a_hundred_parts_is_dropped, send_many_parts, DROP_MALFORMED)
 DROPS(a_truncated_update_is_dropped, send_truncated, DROP_MALFORMED)
+
+/* Another worker, as which it has a place to come to, says HELLO with this one's incarnation. */
+static void
+send_hello_of_another(puppet_t *puppet, wire_message_t update)
+{
+    (void)update;
+    puppet_say(puppet, (wire_message_t){.kind = WIRE_HELLO, .identity = "w1", .host = "here"},
+               NULL);
+}
+
+static void
+an_incarnation_holds_one_place(void **state)
+{
+    (void)state;
+    seen_t seen = {0};
+    coordinator_t *coordinator = start(2, &seen);
+    mischief_t actor = {part_of(coordinator, "w0", INCARNATION), send_hello_of_another};
+    part_t other = part_of(coordinator, "w1", INCARNATION - 1);
+    script_t scripts[2] = {script_start(play, &actor), script_start(be_good, &other)};
+    assert_joined(coordinator);
+    assert_round(coordinator, 3, &seen);
+    assert_true(seen.n_updates == 2 && seen.n_dropped == 1);
+    assert_int_equal(seen.dropped[0], DROP_IDENTITY);
+    finish(coordinator, scripts, 2);
+}
 
 static void *
 answer_twice(void *argument)
@@ -1114,6 +1136,7 @@ main(void)
         cmocka_unit_test(garbage_is_dropped),
         cmocka_unit_test(a_message_of_a_hundred_parts_is_dropped),
         cmocka_unit_test(a_truncated_update_is_dropped),
+        cmocka_unit_test(an_incarnation_holds_one_place),
         cmocka_unit_test(an_update_said_twice_counts_once),
         cmocka_unit_test(whatever_got_lost_is_said_again),
         cmocka_unit_test(a_lost_ready_is_asked_for_again),
