@@ -102,13 +102,16 @@ signal_child(const watch_t *watch, int number)
 }
 
 // Passes a signal on, unless a terminal has sent it to the whole foreground group, child included.
+// One that is stopped hears it only when it goes on.
 static void
 pass_signal(const watch_t *watch)
 {
     struct signalfd_siginfo info;
     if (read(watch->signal_fd, &info, sizeof info) == (ssize_t)sizeof info &&
-        info.ssi_code != SI_KERNEL)
+        info.ssi_code != SI_KERNEL) {
         signal_child(watch, (int)info.ssi_signo);
+        signal_child(watch, SIGCONT);
+    }
 }
 
 static bool

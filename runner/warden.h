@@ -4,8 +4,9 @@
 // It forks: the parent is the warden, which makes the control group, and afterwards does nothing
 // but wait; the child goes on as the role, inside the group. What holds from then on:
 //
-//   - TERM, INT and HUP sent to the warden reach the child once. (A terminal's Ctrl-C reaches both
-//     by itself and is not sent twice.)
+//   - TERM, INT and HUP sent to the warden reach the child once, and CONT after them, so that one
+//     that was stopped hears them. (A terminal's Ctrl-C reaches both by itself and is not sent
+//     twice.)
 //   - The supervisor's end, however it comes, is seen as the end of the lifeline (standard input,
 //     whose writer the supervisor holds; over ssh, the connection) or as the death of our parent.
 //     Then the child gets TERM and, grace_ms later, KILL.

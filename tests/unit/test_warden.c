@@ -168,6 +168,17 @@ a_signal_to_the_warden_reaches_the_child(void **state)
 }
 
 static void
+a_stopped_child_hears_it_too(void **state)
+{
+    (void)state;
+    role_t role = role_start("wait", (warden_options_t){0});
+    kill(role.told.child, SIGSTOP);
+    kill(role.warden, SIGTERM);
+    // Without the CONT its alarm would not end it either: role_end's limit does.
+    assert_int_equal(role_end(&role), 128 + SIGTERM);
+}
+
+static void
 the_lifelines_end_ends_the_child(void **state)
 {
     (void)state;
@@ -319,6 +330,7 @@ main(void)
         cmocka_unit_test(the_childs_exit_status_is_the_wardens),
         cmocka_unit_test(the_childs_signal_is_the_wardens),
         cmocka_unit_test(a_signal_to_the_warden_reaches_the_child),
+        cmocka_unit_test(a_stopped_child_hears_it_too),
         cmocka_unit_test(a_signal_counts_once),
         cmocka_unit_test(the_lifelines_end_ends_the_child),
         cmocka_unit_test(a_deaf_child_is_killed_after_the_grace),
