@@ -24,7 +24,8 @@ typedef struct doctor_options {
     const char *data;
     const char *data_name;
     int port;
-    bool is_facts;
+    const char *registry;
+    bool is_facts, is_about_engines;
 } doctor_options_t;
 
 // One experiment being looked at, and what was found wrong.
@@ -119,31 +120,86 @@ print_number(double value, int n_digits)
 static void
 print_header(void)
 {
-    printf("%-16s  %-8s  %-8s  %8s  %8s  %8s  %-12s  %8s  %-9s  %-9s  %-16s  %8s\n", "host", "dmlx",
-           "arch", "cores", "GiB", "MHz", "governor", "deg C", "throttled", "limit", "data xxh128",
-           "clock s");
+    printf("%-16s  %-20s  %-8s  %-8s  %8s  %8s  %8s  %-12s  %8s  %-9s  %-9s  %-16s  %-8s  %-16s  "
+           "%8s\n",
+           "host", "state", "dmlx", "arch", "cores", "GiB", "MHz", "governor", "deg C", "throttled",
+           "limit", "engine", "registry", "data xxh128", "clock s");
 }
 
-static void
-print_host(const char *name, const host_survey_t *survey, double offset_s)
+static const char *
+or_dash(const char *text)
 {
-    printf("%-16s  %-8s  %-8s", name, survey->version, survey->facts.arch);
-    print_number(survey->facts.cores, 1);
-    print_number((double)survey->facts.memory_bytes / (1 << 30), 1);
+    return *text ? text : "-";
+}
+
+// A row of the table. What was not asked for, or is not known, is a dash.
+static void
+print_host(const launch_host_t *host)
+{
+    const host_survey_t *survey = &host->survey;
+    printf("%-16s  %-20s  %-8s  %-8s", survey->facts.name, or_dash(host->state),
+           or_dash(survey->version), or_dash(survey->facts.arch));
+    print_number(survey->facts.cores > 0 ? survey->facts.cores : NAN, 1);
+    print_number(
+        survey->facts.memory_bytes > 0 ? (double)survey->facts.memory_bytes / (1 << 30) : NAN, 1);
     print_number(survey->clock_mhz, 0);
-    printf("  %-12s", *survey->facts.governor ? survey->facts.governor : "-");
+    printf("  %-12s", or_dash(survey->facts.governor));
     print_number(survey->temperature_c, 0);
-    printf("  %-9s  %-9s  %-16.16s",
+    printf("  %-9s  %-9s  %-16s  %-8s  %-16.16s",
            survey->is_throttled < 0 ? "-"
            : survey->is_throttled   ? "yes"
                                     : "no",
-           *survey->limit ? survey->limit : "none",
-           *survey->data_xxh128 ? survey->data_xxh128 : "none");
-    print_number(offset_s, 2);
+           *survey->limit || !host->is_asked ? or_dash(survey->limit) : "none",
+           *survey->engine || !host->is_asked ? or_dash(survey->engine) : "none",
+           or_dash(survey->registry),
+           *survey->data_xxh128 || !host->is_asked ? or_dash(survey->data_xxh128) : "none");
+    print_number(host->clock_offset_s, 2);
     printf("\n");
 }
 
 // ---- a cluster ----
+
+static void
+judge_port(doctor_t *doctor, const char *host)
+{
+    fault_t fault;
+    launch_deny_port(&doctor->experiment.cluster, host, &fault);
+    problem(doctor, "%s", fault.text);
+}
+
+static survey_question_t
+question_of(const doctor_t *doctor)
+{
+    const cluster_t *cluster = &doctor->experiment.cluster;
+    return (survey_question_t){.data_name = doctor->need.data_name,
+                               .data_folder = doctor->options->data,
+                               .port = cluster->port,
+                               .is_about_engines = true,
+                               .registry = cluster->registry};
+}
+
+static void
+look_at_fleet(doctor_t *doctor, const fleet_t *fleet, const char *coordinator)
+{
+    for (int i = 0; i < fleet->n_hosts; i++) {
+        const fleet_host_t *host = &fleet->hosts[i];
+        launch_host_t row = {.state = "reached",
+                             .is_asked = host->has_survey,
+                             .clock_offset_s = host->clock_offset_s,
+                             .survey = host->survey};
+        snprintf(row.survey.facts.name, sizeof row.survey.facts.name, "%s", host->name);
+        bool coordinates = coordinator && strcmp(host->name, coordinator) == 0;
+        if (!host->has_survey) {
+            printf("%-16s  unreachable or without dmlx\n", host->name);
+            problem(doctor, "%s", host->fault.text);
+            continue;
+        }
+        print_host(&row);
+        judge(doctor, host->name, &host->survey, host->clock_offset_s, !coordinates);
+        if (coordinates && !host->survey.is_port_free)
+            judge_port(doctor, host->name);
+    }
+}
 
 static void
 examine_fleet(doctor_t *doctor, const char *run_id)
@@ -167,42 +223,56 @@ examine_fleet(doctor_t *doctor, const char *run_id)
     if (!*cluster->data_folder && *doctor->data_xxh128 &&
         strcmp(doctor->need.data_name, "synthetic") != 0)
         fleet_copy_data(fleet, doctor->data_folder);
-    fleet_survey(fleet, doctor->need.data_name, is_here ? 0 : cluster->port);
+    survey_question_t question = question_of(doctor);
+    fleet_survey(fleet, &question);
     print_header();
-    for (int i = 0; i < fleet->n_hosts; i++) {
-        const fleet_host_t *host = &fleet->hosts[i];
-        if (!host->has_survey) {
-            printf("%-16s  unreachable or without dmlx\n", host->name);
-            problem(doctor, "%s", host->fault.text);
-            continue;
-        }
-        print_host(host->name, &host->survey, host->clock_offset_s);
-        bool trains = is_here || strcmp(host->name, cluster->coordinator) != 0;
-        judge(doctor, host->name, &host->survey, host->clock_offset_s, trains);
-        if (!host->survey.is_port_free)
-            problem(doctor,
-                    "port %ld or %ld of host '%s' is taken; choose another cluster.port, "
-                    "or 0 for any",
-                    cluster->port, cluster->port + 1, host->name);
-    }
+    look_at_fleet(doctor, fleet, is_here ? NULL : cluster->coordinator);
     fleet_close(&fleet);
+    if (is_here && launch_check_port(cluster, &doctor->need, &fault) != 0)
+        problem(doctor, "%s", fault.text);
 }
 
 static void
 examine_this_host(doctor_t *doctor)
 {
-    const cluster_t *cluster = &doctor->experiment.cluster;
-    host_survey_t survey;
-    host_survey_make(doctor->need.data_name, doctor->options->data, cluster->port, &survey);
+    bool is_local = doctor->experiment.cluster.launcher == LAUNCHER_LOCAL;
+    launch_host_t host = {.state = "here", .is_asked = true};
+    survey_question_t question = question_of(doctor);
+    host_survey_make(&question, &host.survey);
     print_header();
-    print_host(survey.facts.name, &survey, 0);
-    if (cluster->launcher == LAUNCHER_LOCAL)
-        judge(doctor, survey.facts.name, &survey, 0, true);
-    if (!survey.is_port_free && cluster->launcher == LAUNCHER_LOCAL)
-        problem(doctor,
-                "port %ld or %ld of this host is taken; choose another cluster.port, or 0 "
-                "for any",
-                cluster->port, cluster->port + 1);
+    print_host(&host);
+    if (is_local)
+        judge(doctor, host.survey.facts.name, &host.survey, 0, true);
+    if (is_local && !host.survey.is_port_free)
+        judge_port(doctor, host.survey.facts.name);
+}
+
+// A host of the service behind a launcher. What keeps one from taking part is a note: whether
+// enough are left is judged by prepare().
+static void
+take_host(const launch_host_t *host, void *context)
+{
+    doctor_t *doctor = context;
+    print_host(host);
+    if (*host->fault.text)
+        warn(doctor, "%s", host->fault.text);
+    else if (host->is_asked)
+        judge(doctor, host->survey.facts.name, &host->survey, host->clock_offset_s, true);
+}
+
+static void
+examine_service(doctor_t *doctor, const launcher_t *launcher)
+{
+    const cluster_t *cluster = &doctor->experiment.cluster;
+    survey_question_t question = question_of(doctor);
+    fault_t fault = {{0}};
+    question.data_folder = doctor->data_folder;
+    if (launcher->hosts && launcher->hosts(cluster, &question, take_host, doctor, &fault) != 0)
+        problem(doctor, "%s", fault.text); // prepare() would say the same
+    else if (launcher->prepare(cluster, &doctor->need, &fault) != 0)
+        problem(doctor, "%s", fault.text);
+    else
+        printf("launcher %s can start what the experiment asks for\n", launcher->name);
 }
 
 static void
@@ -213,18 +283,14 @@ examine(doctor_t *doctor, const char *run_id)
         examine_fleet(doctor, run_id);
         return;
     }
-    examine_this_host(doctor);
     const launcher_t *launcher =
         launch_find(experiment_choice("cluster.launcher", cluster->launcher));
     fault_t fault = {{0}};
-    if (cluster->launcher == LAUNCHER_LOCAL && doctor->need.link_mbit > 0 &&
-        !links_available(doctor->need.link_mbit, &fault))
+    examine_this_host(doctor);
+    if (cluster->launcher != LAUNCHER_LOCAL)
+        examine_service(doctor, launcher);
+    else if (doctor->need.link_mbit > 0 && !links_available(doctor->need.link_mbit, &fault))
         problem(doctor, "%s", fault.text);
-    if (cluster->launcher != LAUNCHER_LOCAL &&
-        launcher->prepare(cluster, &doctor->need, &fault) != 0)
-        problem(doctor, "%s", fault.text);
-    else if (cluster->launcher != LAUNCHER_LOCAL)
-        printf("launcher %s can start what the experiment asks for\n", launcher->name);
     launcher->clean(cluster, run_id, 4000, NULL);
 }
 
@@ -315,7 +381,12 @@ static int
 print_facts(const doctor_options_t *options)
 {
     host_survey_t survey;
-    host_survey_make(options->data_name, options->data, options->port, &survey);
+    survey_question_t question = {.data_name = options->data_name,
+                                  .data_folder = options->data,
+                                  .port = options->port,
+                                  .is_about_engines = options->is_about_engines,
+                                  .registry = options->registry};
+    host_survey_make(&question, &survey);
     char *text = host_survey_text(&survey);
     puts(text);
     free(text);
@@ -325,7 +396,7 @@ print_facts(const doctor_options_t *options)
 static int
 run(int argc, char **argv)
 {
-    doctor_options_t chosen = {{{0}, 0}, NULL, NULL, NULL, 0, false};
+    doctor_options_t chosen = {.port = 0};
     const option_t options[] = {
         {"set", 's', "KEY=VALUE", OPTION_LIST, &chosen.sets, "change a setting: train.epochs=1"},
         {"launcher", 0, "NAME", OPTION_TEXT, &chosen.launcher, "in place of cluster.launcher"},
@@ -334,6 +405,8 @@ run(int argc, char **argv)
         {"facts", 0, NULL, OPTION_FLAG, &chosen.is_facts, "this host's own facts, as JSON"},
         {"data-name", 0, "NAME", OPTION_TEXT, &chosen.data_name, NULL},
         {"port", 0, "N", OPTION_INTEGER, &chosen.port, NULL},
+        {"engines", 0, NULL, OPTION_FLAG, &chosen.is_about_engines, NULL},
+        {"registry", 0, "HOST:PORT", OPTION_TEXT, &chosen.registry, NULL},
         {0},
     };
     int first = options_parse(&command_doctor, options, argc, argv);

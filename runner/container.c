@@ -187,6 +187,36 @@ pull(const container_engine_t *engine, const cluster_t *cluster, const char *ima
     return -1;
 }
 
+// What an engine calls an architecture, in the words of images.
+static const char *
+image_arch(const char *arch)
+{
+    return strcmp(arch, "x86_64") == 0 ? "amd64" : strcmp(arch, "aarch64") == 0 ? "arm64" : arch;
+}
+
+// An engine starts an image of another architecture all the same, and says "exec format error".
+static int
+check_arch(const container_engine_t *engine, const char *image, const char *arch, fault_t *fault)
+{
+    static const char *const docker[] = {"info", "--format", "{{.Architecture}} {{.Name}}", NULL};
+    static const char *const podman[] = {"info", "--format", "{{.Host.Arch}} {{.Host.Hostname}}",
+                                         NULL};
+    char *text = NULL, own[64] = "", name[256] = "";
+    bool is_podman = strcmp(engine->program, "podman") == 0;
+    if (container_call(engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &text,
+                       fault) != 0)
+        return -1;
+    int n = sscanf(text, "%63s %255s", own, name);
+    free(text);
+    if (n < 1 || strcmp(image_arch(own), arch) == 0)
+        return 0;
+    fault_set(fault,
+              "the image '%s' is for %s, and host '%s' is %s; build it for both by 'dmlx image "
+              "--source … --platform linux/amd64,linux/arm64'",
+              image, arch, name, own);
+    return -1;
+}
+
 int
 container_check(const container_engine_t *engine, const cluster_t *cluster, const char *image,
                 fault_t *fault)
@@ -220,5 +250,5 @@ container_check(const container_engine_t *engine, const cluster_t *cluster, cons
                   image, n == 2 ? label : "of no version", build);
     free(build);
     free(found);
-    return is_same ? 0 : -1;
+    return is_same ? check_arch(engine, image, arch, fault) : -1;
 }

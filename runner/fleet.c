@@ -14,20 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runner/fleet_errand.h"
 #include "runner/keeper.h"
 #include "runner/memory.h"
 #include "runner/remains.h"
 #include "runner/text.h"
 #include "runner/version.h"
 
-enum {
-    CONNECT_LIMIT_MS = 15000,
-    ANSWER_LIMIT_MS = 20000,
-    COPY_LIMIT_MS = 600000,
-    CLOSE_GRACE_MS = 300,
-    WORDS_MAX = 64,
-    HEARD_BYTES = 64 << 10
-};
+enum { CONNECT_LIMIT_MS = 15000, CLOSE_GRACE_MS = 300, WORDS_MAX = 64, HEARD_BYTES = 64 << 10 };
 
 // Told by the session that keeps the connection: no quotes in it, whatever shell the user has.
 static char *
@@ -188,26 +182,24 @@ end_task(fleet_host_t *host, task_t *task, long long until_ms, const char *what)
     return is_good;
 }
 
-// Does the same on every host that `wants` picks; remote(host) gives the command there.
-static void
-on_all(fleet_t *fleet, const char *script, const char *what, int limit_ms,
-       bool (*wants)(const fleet_host_t *), char *(*remote)(const fleet_t *, const fleet_host_t *),
-       void (*take)(fleet_t *, fleet_host_t *, const char *heard))
+void
+fleet_on_all(fleet_t *fleet, const fleet_errand_t *errand, const char *script)
 {
     task_t *tasks = memory_new((size_t)fleet->n_hosts * sizeof *tasks);
     bool *is_started = memory_new((size_t)fleet->n_hosts * sizeof *is_started);
     for (int i = 0; i < fleet->n_hosts; i++) {
         fleet_host_t *host = &fleet->hosts[i];
-        if (*host->fault.text || !wants(host))
+        if (*host->fault.text || (errand->wants && !errand->wants(host)))
             continue;
-        char *command = remote(fleet, host);
+        char *command = errand->remote(fleet, host);
         is_started[i] = start_task(fleet, i, script, command, &tasks[i]) == 0;
         free(command);
     }
-    long long until_ms = process_clock_ms() + limit_ms;
+    long long until_ms = process_clock_ms() + errand->limit_ms;
     for (int i = 0; i < fleet->n_hosts; i++)
-        if (is_started[i] && end_task(&fleet->hosts[i], &tasks[i], until_ms, what))
-            take(fleet, &fleet->hosts[i], tasks[i].heard);
+        if (is_started[i] && end_task(&fleet->hosts[i], &tasks[i], until_ms, errand->what) &&
+            errand->take)
+            errand->take(fleet, &fleet->hosts[i], tasks[i].heard);
     free(is_started);
     free(tasks);
 }
@@ -398,210 +390,4 @@ fleet_fault(const fleet_t *fleet)
         if (*fleet->hosts[i].fault.text)
             return fleet->hosts[i].fault.text;
     return NULL;
-}
-
-// --- the program ---------------------------------------------------------------------------------
-
-static bool
-wants_program(const fleet_host_t *host)
-{
-    return !host->has_program;
-}
-
-static bool
-wants_all(const fleet_host_t *host)
-{
-    (void)host;
-    return true;
-}
-
-static char *
-install_command(const fleet_t *fleet, const fleet_host_t *host)
-{
-    char *folder = memory_format("%s/bin/%s", host->cache, fleet->program_hash);
-    char *quoted = fleet_quoted(folder);
-    // Aside and renamed, so that two who copy at once do not run half a program.
-    char *script = memory_format(
-        "umask 077; mkdir -p %s && cd %s && cat >dmlx.$$ && chmod 700 dmlx.$$ && mv dmlx.$$ dmlx",
-        quoted, quoted);
-    char *inner = fleet_quoted(script);
-    char *command = memory_format("exec sh -c %s", inner);
-    free(inner);
-    free(script);
-    free(quoted);
-    free(folder);
-    return command;
-}
-
-static void
-take_installed(fleet_t *fleet, fleet_host_t *host, const char *heard)
-{
-    (void)fleet;
-    (void)heard;
-    host->has_program = true;
-}
-
-static char *
-version_command(const fleet_t *fleet, const fleet_host_t *host)
-{
-    (void)fleet;
-    char *quoted = fleet_quoted(host->program);
-    char *command = memory_format("exec %s --version", quoted);
-    free(quoted);
-    return command;
-}
-
-static void
-take_version(fleet_t *fleet, fleet_host_t *host, const char *heard)
-{
-    (void)fleet;
-    char version[64] = "";
-    if (sscanf(heard, "dmlx %63s", version) != 1 || strcmp(version, version_text()) != 0)
-        fault_set(&host->fault, "'%s' on host '%s' is dmlx %s, and this is %s; install the same",
-                  host->program, host->name, *version ? version : "of no version", version_text());
-}
-
-// A program that does not start there: most likely a library is not installed.
-static void
-word_missing_library(fleet_host_t *host)
-{
-    const char *at = strstr(host->fault.text, "shared libraries: ");
-    if (!at)
-        return;
-    char library[128];
-    snprintf(library, sizeof library, "%.*s", (int)strcspn(at + 18, ":"), at + 18);
-    fault_set(&host->fault,
-              "host '%s' lacks the library '%s'; install there: apt-get install libczmq4 "
-              "libconfig9 libblis4-pthread libjansson4 libcurl4 libarchive13 libgsl27 libmd0 "
-              "libxxhash0",
-              host->name, library);
-}
-
-void
-fleet_install(fleet_t *fleet)
-{
-    const char *given = fleet->cluster->program;
-    struct utsname here;
-    uname(&here);
-    for (int i = 0; i < fleet->n_hosts; i++) {
-        fleet_host_t *host = &fleet->hosts[i];
-        host->program = *given ? memory_text(given)
-                               : memory_format("%s/bin/%s/dmlx", host->cache, fleet->program_hash);
-        if (!*given && !*host->fault.text && strcmp(host->arch, here.machine) != 0)
-            fault_set(&host->fault,
-                      "host '%s' is %s and this dmlx is built for %s; install dmlx %s there and "
-                      "name its path in cluster.program",
-                      host->name, host->arch, here.machine, version_text());
-    }
-    // /proc/self would be the shell's own.
-    char *script = memory_format("exec \"$@\" </proc/%ld/exe", (long)getpid());
-    if (!*given)
-        on_all(fleet, script, "take a copy of dmlx", COPY_LIMIT_MS, wants_program, install_command,
-               take_installed);
-    free(script);
-    on_all(fleet, "exec \"$@\" </dev/null", "run dmlx", ANSWER_LIMIT_MS, wants_all, version_command,
-           take_version);
-    for (int i = 0; i < fleet->n_hosts; i++)
-        word_missing_library(&fleet->hosts[i]);
-}
-
-// --- data ----------------------------------------------------------------------------------------
-
-static bool
-wants_data(const fleet_host_t *host)
-{
-    return !host->has_data;
-}
-
-static char *
-data_command(const fleet_t *fleet, const fleet_host_t *host)
-{
-    char *folder = memory_format("%s/data", host->cache);
-    char *quoted = fleet_quoted(folder);
-    char *script = memory_format(
-        "umask 022; mkdir -p %s && cd %s && mkdir %s.$$ && tar -xf - -C %s.$$ && : >%s.$$/whole && "
-        "{ [ -d %s ] && rm -rf %s.$$ || mv %s.$$ %s; }",
-        quoted, quoted, fleet->data_xxh128, fleet->data_xxh128, fleet->data_xxh128,
-        fleet->data_xxh128, fleet->data_xxh128, fleet->data_xxh128, fleet->data_xxh128);
-    char *inner = fleet_quoted(script);
-    char *command = memory_format("exec sh -c %s", inner);
-    free(inner);
-    free(script);
-    free(quoted);
-    free(folder);
-    return command;
-}
-
-static void
-take_data(fleet_t *fleet, fleet_host_t *host, const char *heard)
-{
-    (void)fleet;
-    (void)heard;
-    host->has_data = true;
-}
-
-void
-fleet_copy_data(fleet_t *fleet, const char *folder)
-{
-    char *quoted = fleet_quoted(folder);
-    char *script = memory_format("tar -C %s -chf - . | \"$@\"", quoted);
-    on_all(fleet, script, "take a copy of the data set", COPY_LIMIT_MS, wants_data, data_command,
-           take_data);
-    for (int i = 0; i < fleet->n_hosts; i++)
-        if (fleet->hosts[i].has_data)
-            fleet->hosts[i].data_folder =
-                memory_format("%s/data/%s", fleet->hosts[i].cache, fleet->data_xxh128);
-    free(script);
-    free(quoted);
-}
-
-// --- what hosts can do ---------------------------------------------------------------------------
-
-typedef struct survey_question {
-    const char *data_name;
-    long port;
-} survey_question_t;
-
-static survey_question_t question; // of the survey under way; all of it is one thread's
-
-static char *
-survey_command(const fleet_t *fleet, const fleet_host_t *host)
-{
-    text_t text = {0};
-    char *program = fleet_quoted(host->program);
-    const char *folder = host->data_folder              ? host->data_folder
-                         : *fleet->cluster->data_folder ? fleet->cluster->data_folder
-                                                        : NULL;
-    text_add(&text, "exec %s doctor --facts --port %ld", program, question.port);
-    if (question.data_name)
-        text_add(&text, " --data-name %s", question.data_name);
-    if (folder) {
-        char *quoted = fleet_quoted(folder);
-        text_add(&text, " --data %s", quoted);
-        free(quoted);
-    }
-    free(program);
-    return text_take(&text);
-}
-
-static void
-take_survey(fleet_t *fleet, fleet_host_t *host, const char *heard)
-{
-    (void)fleet;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (host_survey_parse(heard, &host->survey) != 0) {
-        fault_set(&host->fault, "host '%s' answers what is no survey: '%.60s'", host->name, heard);
-        return;
-    }
-    host->has_survey = true;
-    host->clock_offset_s = host->survey.clock_s - ((double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
-}
-
-void
-fleet_survey(fleet_t *fleet, const char *data_name, long port)
-{
-    question = (survey_question_t){data_name, port};
-    on_all(fleet, "exec \"$@\" </dev/null", "say what it can do", ANSWER_LIMIT_MS, wants_all,
-           survey_command, take_survey);
 }

@@ -65,8 +65,8 @@ void fleet_install(fleet_t *fleet);
 // Copies the folder's files to hosts that have no data set of that checksum. May take minutes.
 void fleet_copy_data(fleet_t *fleet, const char *folder);
 
-// Asks every host what it can do. Data set by its name; NULL: no look at data.
-void fleet_survey(fleet_t *fleet, const char *data_name, long port);
+// Asks every host what it can do. The data's folder is each host's own.
+void fleet_survey(fleet_t *fleet, const survey_question_t *question);
 
 // The words that run a command line on the host, to stand before it; NULL ends. Borrowed until
 // fleet_close; `words` has room for 24.

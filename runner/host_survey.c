@@ -1,9 +1,13 @@
 #include "runner/host_survey.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,10 +15,13 @@
 #include <unistd.h>
 
 #include "engine/dataset.h"
+#include "runner/container.h"
 #include "runner/data_find.h"
 #include "runner/data_store.h"
 #include "runner/limits.h"
 #include "runner/version.h"
+
+enum { ENGINE_LIMIT_MS = 5000, CONNECT_LIMIT_MS = 3000 };
 
 static bool
 port_is_free(long port)
@@ -27,6 +34,56 @@ port_is_free(long port)
     if (fd >= 0)
         close(fd);
     return is_free;
+}
+
+bool
+host_ports_are_free(long port)
+{
+    return port <= 0 || (port_is_free(port) && port_is_free(port + 1));
+}
+
+// The first engine that answers, with the version of its server.
+static void
+look_for_engine(host_survey_t *survey)
+{
+    static const char *const programs[] = {"docker", "podman"};
+    static const char *const formats[] = {"{{.Server.Version}}", "{{.Client.Version}}"};
+    for (int i = 0; i < 2 && !*survey->engine; i++) {
+        container_engine_t engine = {.program = programs[i], .context = ""};
+        const char *words[] = {"version", "--format", formats[i], NULL};
+        char *version = NULL;
+        fault_t why;
+        if (container_call(&engine, words, NULL, ENGINE_LIMIT_MS, &version, &why) == 0) {
+            int n_version = (int)strcspn(version, "+-"); // without the packager's suffix
+            snprintf(survey->engine, sizeof survey->engine, "%s %.*s", programs[i], n_version,
+                     version);
+        }
+        free(version);
+    }
+}
+
+// Whether a connection to HOST:PORT comes about in time.
+static bool
+is_reached(const char *place)
+{
+    char host[256];
+    const char *colon = strrchr(place, ':');
+    snprintf(host, sizeof host, "%.*s", (int)(colon ? colon - place : (long)strlen(place)), place);
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
+    if (getaddrinfo(host, colon ? colon + 1 : "443", &hints, &found) != 0)
+        return false;
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int reason = 0;
+    socklen_t n = sizeof reason;
+    struct pollfd connected = {.fd = fd, .events = POLLOUT};
+    bool is_open =
+        fd >= 0 && (connect(fd, found->ai_addr, found->ai_addrlen) == 0 ||
+                    (errno == EINPROGRESS && poll(&connected, 1, CONNECT_LIMIT_MS) == 1 &&
+                     getsockopt(fd, SOL_SOCKET, SO_ERROR, &reason, &n) == 0 && reason == 0));
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(found);
+    return is_open;
 }
 
 static void
@@ -45,7 +102,7 @@ look_at_data(const char *name, const char *folder, host_survey_t *survey)
 }
 
 void
-host_survey_make(const char *data_name, const char *data_folder, long port, host_survey_t *survey)
+host_survey_make(const survey_question_t *question, host_survey_t *survey)
 {
     static const char *const kinds[] = {
         [LIMITS_V1] = "cgroup v1", [LIMITS_V2] = "cgroup v2", [LIMITS_SCOPE] = "systemd"};
@@ -63,10 +120,13 @@ host_survey_make(const char *data_name, const char *data_folder, long port, host
         snprintf(survey->limit, sizeof survey->limit, "%s", kinds[host.kind]);
     else
         snprintf(survey->limit_fault, sizeof survey->limit_fault, "%.500s", why.text);
-    if (port > 0)
-        survey->is_port_free = port_is_free(port) && port_is_free(port + 1);
-    if (data_name)
-        look_at_data(data_name, data_folder, survey);
+    survey->is_port_free = host_ports_are_free(question->port);
+    if (question->is_about_engines)
+        look_for_engine(survey);
+    if (question->registry && *question->registry)
+        strcpy(survey->registry, is_reached(question->registry) ? "yes" : "no");
+    if (question->data_name)
+        look_at_data(question->data_name, question->data_folder, survey);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     survey->clock_s = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
@@ -84,14 +144,15 @@ host_survey_text(const host_survey_t *survey)
     const host_facts_t *facts = &survey->facts;
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:I, s:o, s:o, s:o, s:i, s:s, s:s, s:b, s:s, "
-        "s:s, s:f}",
+        "s:s, s:f, s:s, s:s}",
         "version", survey->version, "name", facts->name, "cpu", facts->cpu, "arch", facts->arch,
         "kernel", facts->kernel, "governor", facts->governor, "n_cpus", facts->n_cpus, "cores",
         number(facts->cores), "memory_bytes", (json_int_t)facts->memory_bytes, "clock_mhz_max",
         number(facts->clock_mhz_max), "temperature_c", number(survey->temperature_c), "clock_mhz",
         number(survey->clock_mhz), "is_throttled", survey->is_throttled, "limit", survey->limit,
         "limit_fault", survey->limit_fault, "is_port_free", survey->is_port_free, "data_xxh128",
-        survey->data_xxh128, "data_fault", survey->data_fault, "clock_s", survey->clock_s);
+        survey->data_xxh128, "data_fault", survey->data_fault, "clock_s", survey->clock_s, "engine",
+        survey->engine, "registry", survey->registry);
     char *text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     return text;
@@ -139,6 +200,8 @@ host_survey_parse(const char *text, host_survey_t *survey)
     take_text(object, "data_xxh128", survey->data_xxh128, sizeof survey->data_xxh128);
     take_text(object, "data_fault", survey->data_fault, sizeof survey->data_fault);
     survey->clock_s = take_number(object, "clock_s");
+    take_text(object, "engine", survey->engine, sizeof survey->engine);
+    take_text(object, "registry", survey->registry, sizeof survey->registry);
     json_decref(object);
     return 0;
 }

@@ -18,16 +18,26 @@ typedef struct host_survey {
     int is_throttled;                // held back by heat or a weak supply; -1 where it is not told
     char limit[16];                  // how a CPU limit is set: "cgroup v1"; "" when it cannot be
     char limit_fault[SURVEY_TEXT_BYTES];
+    char engine[48];  // container engine that answers: "docker 20.10.24"; "" for none, or not asked
+    char registry[8]; // whether the registry is reached from there: "yes", "no"; "" when not asked
     bool is_port_free; // cluster.port and the next one; true for port 0
     char data_xxh128[33];
     char data_fault[SURVEY_TEXT_BYTES]; // why there is none
     double clock_s;                     // seconds since 1970, when it answered
 } host_survey_t;
 
-// Looks at this host. `data_name` and `data_folder` as data_find takes them. Takes about as long as
-// reading the data set.
-void host_survey_make(const char *data_name, const char *data_folder, long port,
-                      host_survey_t *survey);
+typedef struct survey_question {
+    const char *data_name, *data_folder; // as data_find takes them; name NULL: no look at data
+    long port;                           // 0: any will do
+    bool is_about_engines;
+    const char *registry; // "registry:5000"; NULL or "": none
+} survey_question_t;
+
+// Looks at this host. Takes about as long as reading the data set.
+void host_survey_make(const survey_question_t *question, host_survey_t *survey);
+
+// Whether somebody could listen at the port and the next one, the pair that a coordinator takes.
+bool host_ports_are_free(long port);
 
 // As one line of JSON; the caller frees it.
 char *host_survey_text(const host_survey_t *survey);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/host_survey.h"
 #include "runner/limits.h"
 #include "runner/memory.h"
 #include "runner/process.h"
@@ -16,8 +17,9 @@ enum { HEADER_BYTES = 32, LAST_LINE_BYTES = 200, SHORT_NAME_BYTES = 72 };
 
 static const char header_word[] = "dmlx-text ";
 
-static const launcher_t *const launchers[] = {&launcher_local,  &launcher_ssh,   &launcher_docker,
-                                            &launcher_podman, &launcher_swarm, &launcher_slurm, NULL};
+static const launcher_t *const launchers[] = {
+    &launcher_local, &launcher_ssh, &launcher_docker, &launcher_podman, &launcher_swarm,
+    &launcher_slurm, NULL};
 
 const launcher_t *
 launch_find(const char *name)
@@ -26,6 +28,25 @@ launch_find(const char *name)
         if (strcmp(launchers[i]->name, name) == 0)
             return launchers[i];
     return NULL;
+}
+
+void
+launch_deny_port(const cluster_t *cluster, const char *host, fault_t *fault)
+{
+    fault_set(fault,
+              "port %ld or %ld of host '%s' is taken; choose another cluster.port, or 0 for any",
+              cluster->port, cluster->port + 1, host);
+}
+
+int
+launch_check_port(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
+{
+    char host[256] = "";
+    if (need->n_nodes == 1 || host_ports_are_free(cluster->port))
+        return 0;
+    gethostname(host, sizeof host - 1);
+    launch_deny_port(cluster, host, fault);
+    return LAUNCH_DENIED;
 }
 
 void

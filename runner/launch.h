@@ -37,6 +37,7 @@
 #include <stddef.h>
 
 #include "runner/fault.h"
+#include "runner/host_survey.h"
 #include "runner/spec.h"
 
 enum {
@@ -83,6 +84,17 @@ typedef struct launch_cell {
     const char *const *worker_arguments;
     const char *program; // NULL: this very program; tests name a stand-in
 } launch_cell_t;
+
+// A host as the service behind a launcher knows it, for `dmlx doctor`.
+typedef struct launch_host {
+    char state[64];       // in the service's own words: "ready active worker", "idle"
+    bool is_asked;        // dmlx was run there, and the survey is its own; else the service's
+    host_survey_t survey; // facts.name is the host's name
+    double clock_offset_s;
+    fault_t fault; // why it cannot take part; "" when it can
+} launch_host_t;
+
+typedef void launch_tell_t(const launch_host_t *host, void *context);
 
 typedef struct launch launch_t; // of the launcher that made it
 
@@ -146,6 +158,12 @@ typedef struct launcher {
     // Not required.
     int (*draft)(const cluster_t *cluster, const launch_cell_t *cell, fault_t *fault);
 
+    // Tells each host that the service behind the launcher knows, whether or not a run would take
+    // it. May block for some seconds. LAUNCH_DENIED: the service does not answer. Not required:
+    // where there is no such service.
+    int (*hosts)(const cluster_t *cluster, const survey_question_t *question, launch_tell_t *tell,
+                 void *context, fault_t *fault);
+
     // Removes everything of that run wherever it is, by the run's id alone: called at the end of
     // a run, and by the keeper when `dmlx run` died. Blocks at most timeout_ms. LAUNCH_FAILED:
     // something would not go. Required.
@@ -157,6 +175,12 @@ extern const launcher_t launcher_local, launcher_ssh, launcher_docker, launcher_
 
 // The launcher of that name, or NULL.
 const launcher_t *launch_find(const char *name);
+
+// Whether the coordinator could listen at cluster.port of this host, where a cell needs one.
+// LAUNCH_DENIED otherwise.
+int launch_check_port(const cluster_t *cluster, const launch_need_t *need, fault_t *fault);
+// The sentence for it.
+void launch_deny_port(const cluster_t *cluster, const char *host, fault_t *fault);
 
 // The process's name, as its log and its messages have it: "coordinator", "standalone", "worker-2".
 void launch_process_name(const launch_cell_t *cell, int rank, char name[LAUNCH_NAME_BYTES]);

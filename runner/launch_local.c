@@ -16,12 +16,11 @@ typedef struct local {
 static int
 local_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
-    (void)cluster;
     if (need->is_limited && !limits_available(fault))
         return LAUNCH_DENIED;
     if (need->link_mbit > 0 && !links_available(need->link_mbit, fault))
         return LAUNCH_DENIED;
-    return 0;
+    return need->link_mbit > 0 ? 0 : launch_check_port(cluster, need, fault);
 }
 
 // The role itself, which puts itself under its limit.

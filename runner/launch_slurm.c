@@ -15,6 +15,7 @@
 
 #include "runner/container.h"
 #include "runner/keeper.h"
+#include "runner/launch_hosts.h"
 #include "runner/launch_pipes.h"
 #include "runner/memory.h"
 #include "runner/process.h"
@@ -79,7 +80,7 @@ slurm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
         snprintf(program_path, sizeof program_path, "%s", cluster->program);
     snprintf(data_folder, sizeof data_folder, "%s",
              *cluster->data_folder ? cluster->data_folder : need->data_folder);
-    return 0;
+    return launch_check_port(cluster, need, fault);
 }
 
 // Our address on the way to a node: what the kernel would send from. Nothing is sent.
@@ -277,6 +278,7 @@ const launcher_t launcher_slurm = {
     .name = "slurm",
     .summary = "one Slurm allocation a cell",
     .prepare = slurm_prepare,
+    .hosts = launch_slurm_hosts,
     .start = slurm_start,
     .stream = launch_pipes_stream,
     .fd = launch_pipes_fd,

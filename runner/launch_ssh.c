@@ -56,6 +56,19 @@ judge(const fleet_host_t *host, const launch_need_t *need, fault_t *fault)
     return LAUNCH_DENIED;
 }
 
+// The coordinator's ports, on the host it will be on.
+static int
+check_port(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
+{
+    if (runs_here(cluster))
+        return launch_check_port(cluster, need, fault);
+    const fleet_host_t *host = fleet_find(fleet, cluster->coordinator);
+    if (need->n_nodes == 1 || host->survey.is_port_free)
+        return 0;
+    launch_deny_port(cluster, host->name, fault);
+    return LAUNCH_DENIED;
+}
+
 static int
 ssh_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
@@ -76,13 +89,14 @@ ssh_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
     // The synthetic set is made on each host when it is first asked for.
     if (!*cluster->data_folder && strcmp(need->data_name, "synthetic") != 0)
         fleet_copy_data(fleet, need->data_folder);
-    fleet_survey(fleet, need->data_name, 0);
+    survey_question_t question = {.data_name = need->data_name, .port = cluster->port};
+    fleet_survey(fleet, &question);
     if (fleet_fault(fleet))
         return deny(fault, fleet_fault(fleet));
     for (int i = 0; i < fleet->n_hosts; i++)
         if (judge(&fleet->hosts[i], need, fault) != 0)
             return LAUNCH_DENIED;
-    return 0;
+    return check_port(cluster, need, fault);
 }
 
 // --- commands ------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@
 
 #include "runner/container.h"
 #include "runner/keeper.h"
+#include "runner/launch_hosts.h"
 #include "runner/launch_pipes.h"
 #include "runner/memory.h"
 #include "runner/process.h"
@@ -535,6 +536,7 @@ const launcher_t launcher_swarm = {
     .name = "swarm",
     .summary = "services of a Docker swarm, one stack file a cell",
     .prepare = swarm_prepare,
+    .hosts = launch_swarm_hosts,
     .start = swarm_start,
     .stream = launch_pipes_stream,
     .fd = launch_pipes_fd,

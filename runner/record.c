@@ -271,7 +271,8 @@ static const char runs_head[] = "cell,nodes,cores";
 static const char runs_tail[] =
     ",repeat,attempt,status,data,t_s,work_s,overhead_s,accuracy,loss,train_loss,samples,"
     "samples_per_s,sent_bytes,received_bytes,cores_asked,cores_granted,cores_limit,throttled_s,"
-    "startup_s,evaluation_s,model_sha256,seed,started,launcher,core_speed,link_mbit,enforced,parts,note\n";
+    "startup_s,evaluation_s,model_sha256,seed,started,launcher,core_speed,link_mbit,enforced,parts,"
+    "note\n";
 static const char rounds_header[] =
     "cell,repeat,attempt,round,rank,compute_s,wait_s,send_s,aggregate_s,round_s,samples,loss,"
     "sent_bytes,cpu_s,throttled_s,rss_bytes,temperature_c,clock_mhz\n";

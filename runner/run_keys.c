@@ -45,8 +45,8 @@ run_keys_needed(const cluster_t *cluster)
     char *endpoint = memory_format("tcp://%s:%ld", cluster->address, cluster->port);
     bool is_networked = cluster->launcher == LAUNCHER_SSH || cluster->launcher == LAUNCHER_SWARM ||
                         cluster->launcher == LAUNCHER_SLURM; // which find the address themselves
-    bool is_needed = cluster->encrypt == ENCRYPT_ALWAYS || is_networked ||
-                     cluster->link_mbit > 0 || !keys_optional(endpoint);
+    bool is_needed = cluster->encrypt == ENCRYPT_ALWAYS || is_networked || cluster->link_mbit > 0 ||
+                     !keys_optional(endpoint);
     free(endpoint);
     return is_needed;
 }

@@ -1,0 +1,230 @@
+// fleet_errand.c — what is done on every host of a fleet: installing, copying data, asking.
+#include "runner/fleet_errand.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runner/memory.h"
+#include "runner/text.h"
+#include "runner/version.h"
+
+enum { ANSWER_LIMIT_MS = 20000, COPY_LIMIT_MS = 600000 };
+
+// --- the program ---------------------------------------------------------------------------------
+
+static bool
+wants_program(const fleet_host_t *host)
+{
+    return !host->has_program;
+}
+
+static char *
+install_command(const fleet_t *fleet, const fleet_host_t *host)
+{
+    char *folder = memory_format("%s/bin/%s", host->cache, fleet->program_hash);
+    char *quoted = fleet_quoted(folder);
+    // Aside and renamed, so that two who copy at once do not run half a program.
+    char *script = memory_format(
+        "umask 077; mkdir -p %s && cd %s && cat >dmlx.$$ && chmod 700 dmlx.$$ && mv dmlx.$$ dmlx",
+        quoted, quoted);
+    char *inner = fleet_quoted(script);
+    char *command = memory_format("exec sh -c %s", inner);
+    free(inner);
+    free(script);
+    free(quoted);
+    free(folder);
+    return command;
+}
+
+static void
+take_installed(fleet_t *fleet, fleet_host_t *host, const char *heard)
+{
+    (void)fleet;
+    (void)heard;
+    host->has_program = true;
+}
+
+static char *
+version_command(const fleet_t *fleet, const fleet_host_t *host)
+{
+    (void)fleet;
+    char *quoted = fleet_quoted(host->program);
+    char *command = memory_format("exec %s --version", quoted);
+    free(quoted);
+    return command;
+}
+
+static void
+take_version(fleet_t *fleet, fleet_host_t *host, const char *heard)
+{
+    (void)fleet;
+    char version[64] = "";
+    if (sscanf(heard, "dmlx %63s", version) != 1 || strcmp(version, version_text()) != 0)
+        fault_set(&host->fault, "'%s' on host '%s' is dmlx %s, and this is %s; install the same",
+                  host->program, host->name, *version ? version : "of no version", version_text());
+}
+
+// A program that does not start there: most likely a library is not installed.
+static void
+word_missing_library(fleet_host_t *host)
+{
+    const char *at = strstr(host->fault.text, "shared libraries: ");
+    if (!at)
+        return;
+    char library[128];
+    snprintf(library, sizeof library, "%.*s", (int)strcspn(at + 18, ":"), at + 18);
+    fault_set(&host->fault,
+              "host '%s' lacks the library '%s'; install there: apt-get install libczmq4 "
+              "libconfig9 libblis4-pthread libjansson4 libcurl4 libarchive13 libgsl27 libmd0 "
+              "libxxhash0",
+              host->name, library);
+}
+
+void
+fleet_install(fleet_t *fleet)
+{
+    const char *given = fleet->cluster->program;
+    struct utsname here;
+    uname(&here);
+    for (int i = 0; i < fleet->n_hosts; i++) {
+        fleet_host_t *host = &fleet->hosts[i];
+        host->program = *given ? memory_text(given)
+                               : memory_format("%s/bin/%s/dmlx", host->cache, fleet->program_hash);
+        if (!*given && !*host->fault.text && strcmp(host->arch, here.machine) != 0)
+            fault_set(&host->fault,
+                      "host '%s' is %s and this dmlx is built for %s; install dmlx %s there and "
+                      "name its path in cluster.program",
+                      host->name, host->arch, here.machine, version_text());
+    }
+    // /proc/self would be the shell's own.
+    char *script = memory_format("exec \"$@\" </proc/%ld/exe", (long)getpid());
+    static const fleet_errand_t copy = {.what = "take a copy of dmlx",
+                                        .limit_ms = COPY_LIMIT_MS,
+                                        .wants = wants_program,
+                                        .remote = install_command,
+                                        .take = take_installed};
+    static const fleet_errand_t ask = {.what = "run dmlx",
+                                       .limit_ms = ANSWER_LIMIT_MS,
+                                       .remote = version_command,
+                                       .take = take_version};
+    if (!*given)
+        fleet_on_all(fleet, &copy, script);
+    free(script);
+    fleet_on_all(fleet, &ask, "exec \"$@\" </dev/null");
+    for (int i = 0; i < fleet->n_hosts; i++)
+        word_missing_library(&fleet->hosts[i]);
+}
+
+// --- data ----------------------------------------------------------------------------------------
+
+static bool
+wants_data(const fleet_host_t *host)
+{
+    return !host->has_data;
+}
+
+static char *
+data_command(const fleet_t *fleet, const fleet_host_t *host)
+{
+    char *folder = memory_format("%s/data", host->cache);
+    char *quoted = fleet_quoted(folder);
+    char *script = memory_format(
+        "umask 022; mkdir -p %s && cd %s && mkdir %s.$$ && tar -xf - -C %s.$$ && : >%s.$$/whole && "
+        "{ [ -d %s ] && rm -rf %s.$$ || mv %s.$$ %s; }",
+        quoted, quoted, fleet->data_xxh128, fleet->data_xxh128, fleet->data_xxh128,
+        fleet->data_xxh128, fleet->data_xxh128, fleet->data_xxh128, fleet->data_xxh128);
+    char *inner = fleet_quoted(script);
+    char *command = memory_format("exec sh -c %s", inner);
+    free(inner);
+    free(script);
+    free(quoted);
+    free(folder);
+    return command;
+}
+
+static void
+take_data(fleet_t *fleet, fleet_host_t *host, const char *heard)
+{
+    (void)fleet;
+    (void)heard;
+    host->has_data = true;
+}
+
+void
+fleet_copy_data(fleet_t *fleet, const char *folder)
+{
+    char *quoted = fleet_quoted(folder);
+    char *script = memory_format("tar -C %s -chf - . | \"$@\"", quoted);
+    static const fleet_errand_t copy = {.what = "take a copy of the data set",
+                                        .limit_ms = COPY_LIMIT_MS,
+                                        .wants = wants_data,
+                                        .remote = data_command,
+                                        .take = take_data};
+    fleet_on_all(fleet, &copy, script);
+    for (int i = 0; i < fleet->n_hosts; i++)
+        if (fleet->hosts[i].has_data)
+            fleet->hosts[i].data_folder =
+                memory_format("%s/data/%s", fleet->hosts[i].cache, fleet->data_xxh128);
+    free(script);
+    free(quoted);
+}
+
+// --- what hosts can do ---------------------------------------------------------------------------
+
+static const survey_question_t *question; // of the survey under way, which is one thread's
+
+static char *
+survey_command(const fleet_t *fleet, const fleet_host_t *host)
+{
+    text_t text = {0};
+    char *program = fleet_quoted(host->program);
+    const char *folder = host->data_folder              ? host->data_folder
+                         : *fleet->cluster->data_folder ? fleet->cluster->data_folder
+                                                        : NULL;
+    text_add(&text, "exec %s doctor --facts --port %ld", program, question->port);
+    if (question->data_name)
+        text_add(&text, " --data-name %s", question->data_name);
+    if (question->is_about_engines)
+        text_add(&text, " --engines");
+    if (question->registry && *question->registry) {
+        char *quoted = fleet_quoted(question->registry);
+        text_add(&text, " --registry %s", quoted);
+        free(quoted);
+    }
+    if (folder) {
+        char *quoted = fleet_quoted(folder);
+        text_add(&text, " --data %s", quoted);
+        free(quoted);
+    }
+    free(program);
+    return text_take(&text);
+}
+
+static void
+take_survey(fleet_t *fleet, fleet_host_t *host, const char *heard)
+{
+    (void)fleet;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (host_survey_parse(heard, &host->survey) != 0) {
+        fault_set(&host->fault, "host '%s' answers what is no survey: '%.60s'", host->name, heard);
+        return;
+    }
+    host->has_survey = true;
+    host->clock_offset_s = host->survey.clock_s - ((double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
+}
+
+void
+fleet_survey(fleet_t *fleet, const survey_question_t *asked)
+{
+    question = asked;
+    static const fleet_errand_t ask = {.what = "say what it can do",
+                                       .limit_ms = ANSWER_LIMIT_MS,
+                                       .remote = survey_command,
+                                       .take = take_survey};
+    fleet_on_all(fleet, &ask, "exec \"$@\" </dev/null");
+}

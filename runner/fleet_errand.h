@@ -1,0 +1,23 @@
+// fleet_errand.h — one command a host, on all hosts of a fleet at once; the inside of fleet.h.
+#ifndef RUNNER_FLEET_ERRAND_H
+#define RUNNER_FLEET_ERRAND_H
+
+#include "runner/fleet.h"
+
+typedef struct fleet_errand {
+    const char *what; // for "host 'w1' could not …"
+    int limit_ms;     // for all hosts together
+    // Whether the host is to do it; NULL: all are.
+    bool (*wants)(const fleet_host_t *host);
+    // The command there, one word for the remote shell; the caller frees it.
+    char *(*remote)(const fleet_t *fleet, const fleet_host_t *host);
+    // Takes what a command that ended well has printed; may set the host's fault. NULL: nothing.
+    void (*take)(fleet_t *fleet, fleet_host_t *host, const char *heard);
+} fleet_errand_t;
+
+// Runs `sh -c SCRIPT` here for every host that has no fault yet, in which "$@" is the ssh command
+// line with the errand's command behind it. What goes wrong becomes the host's fault. Blocks at
+// most errand->limit_ms.
+void fleet_on_all(fleet_t *fleet, const fleet_errand_t *errand, const char *script);
+
+#endif

@@ -1,0 +1,15 @@
+// launch_hosts.h — the hosts() of the launchers that have a service behind them; see launcher_t.
+#ifndef RUNNER_LAUNCH_HOSTS_H
+#define RUNNER_LAUNCH_HOSTS_H
+
+#include "runner/launch.h"
+
+// All nodes of the swarm that cluster.context leads to, as its manager knows them.
+int launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question,
+                       launch_tell_t *tell, void *context, fault_t *fault);
+
+// All nodes of the default partition's Slurm; dmlx is run on the idle ones.
+int launch_slurm_hosts(const cluster_t *cluster, const survey_question_t *question,
+                       launch_tell_t *tell, void *context, fault_t *fault);
+
+#endif

@@ -1,0 +1,71 @@
+#!/bin/bash
+# table1.sh DMLX: the paper's Table 1 on the four-host cluster, links shaped to 100 Mbit/s, as a swarm (one manager,
+# three workers) and over ssh: both tables, the models compared, the doctor's tables, the leftovers. By hand; root,
+# CIFAR-10 in $DMLX_DATA, some minutes. REPEATS (3) and RATE (100mbit) may be set. Exit status 0: all is as it should be.
+#
+# All hosts share this machine's cores, so a core is emulated: the cfg's core_speed = "auto" is a share of a real one,
+# the same for all.
+set -uo pipefail
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+program=$(realpath "${1:?which dmlx?}")
+. "$here/../support/needs.sh"
+needs root ssh sshd ip tc dockerd docker docker-registry data
+data=$(realpath "$DMLX_DATA")
+[ ! -d "$data/cifar-10-batches-bin" ] || data=$data/cifar-10-batches-bin
+work=$(mktemp -d)
+export DMLX_CLUSTER=$work/cluster
+chmod 755 "$work"
+faults=0
+finish() {
+    "$here/cluster.sh" down
+    cd / && rm -rf "$work"
+    exit "$faults"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+fault() {
+    echo "FAULT: $*"
+    faults=1
+}
+on_cluster() {
+    "$here/cluster.sh" ext env "DMLX_DATA=$data" "$program" "$@"
+}
+
+"$here/cluster.sh" up swarm registry || { fault "no cluster"; exit; }
+cp "$here"/../../experiments/{paper,node_sweep}.cfg "$work/" && cd "$work" || exit
+on_cluster image --context swarm --registry 10.77.0.254:5000 --push || fault "no image"
+# Images are there before links are slow: a pull is not what is measured.
+"$here/cluster.sh" shape "${RATE:-100mbit}"
+
+common=(--set "matrix.repeats=${REPEATS:-3}")
+swarm=(--launcher swarm --set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"'
+    --set 'cluster.label="role=worker"')
+ssh=(--launcher ssh --set 'cluster.hosts=["w1","w2","w3"]' --set cluster.coordinator=mgr)
+for name in local ssh swarm; do
+    words=(--launcher local)
+    [ $name != ssh ] || words=("${ssh[@]}")
+    [ $name != swarm ] || words=("${swarm[@]}")
+    printf '\n== %s\n' "$name"
+    if [ $name != local ]; then
+        on_cluster doctor "${words[@]}" node_sweep.cfg || fault "doctor of $name"
+        echo
+    fi
+    on_cluster run -o "$name" --no-figures "${common[@]}" "${words[@]}" node_sweep.cfg || fault "run on $name"
+    "$here/cluster.sh" left && echo "left behind by $name: nothing" || fault "$name left something"
+    # Which cell, which repeat, which model.
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        { print $at["cell"], "r" $at["repeat"], $at["model_sha256"] }' "$name/node_sweep/runs.csv" | sort >"$name.models"
+done
+
+printf '\n== models\n'
+cat local.models
+for name in ssh swarm; do
+    cmp -s local.models $name.models && echo "the same on $name, bit for bit" || fault "other models on $name: $(cat $name.models)"
+done
+printf '\n== what went through the shaped links (root qdisc of each host, both ways)\n'
+for name in mgr w1 w2 w3; do
+    for at in "dmlxt-$name eth0" "dmlxt-hub v-$name"; do
+        set -- $at
+        echo "$name $2: $(tc -n "$1" -s qdisc show dev "$2" | head -2 | tr '\n' ' ')"
+    done
+done
