@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh BUILD: every benchmark, one after the other, on a machine that should have nothing else to do. `make bench` calls
 # it from the project's root. Tables go to the terminal, numbers to results/bench/*.csv.
-#   BENCH="engine rounds"  which ones (all)
+#   BENCH="engine threads rounds"  which ones (all)
 set -euo pipefail
 build=$1
 out=results/bench
@@ -10,15 +10,16 @@ mkdir -p "$out"
 dmlx_find_data
 
 # Debian's own python: another one in PATH may lack its torch.
-for name in ${BENCH:-engine rounds}; do
+for name in ${BENCH:-engine threads rounds}; do
     echo "== $name"
     case $name in
-    engine)
+    engine | threads)
         if [ -z "${DMLX_DATA:-}" ]; then
             echo "skipped: the engine's speed depends on real pictures, and CIFAR-10 is not on this machine; 'dmlx data fetch' gets it"
             continue
         fi
-        /usr/bin/python3 tests/bench/engine.py --build "$build" --data "$DMLX_DATA" --csv "$out/engine.csv" ${ENGINE_BENCH:-}
+        options=${name^^}_BENCH
+        /usr/bin/python3 "tests/bench/$name.py" --build "$build" --data "$DMLX_DATA" --csv "$out/$name.csv" ${!options:-}
         ;;
     rounds)
         "$build/transport/bench_rounds" --csv "$out/rounds.csv" ${ROUNDS_BENCH:-}
