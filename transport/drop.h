@@ -19,7 +19,7 @@ typedef enum {
     DROP_REPLAYED,  /* a beat whose sequence number was seen before */
     DROP_UNKNOWN,   /* from nobody this run knows */
     DROP_IDENTITY,  /* under an identity that is not that of the sender's key */
-    DROP_PLAIN,     /* a connection that knows of no keys */
+    DROP_PLAIN,     /* a connection that ended before it showed a key */
     DROP_HANDSHAKE, /* a connection that says nonsense, or means another coordinator's key */
     DROP_KEY,       /* a connection with a key that is not on the list */
     DROP_REASONS    /* how many reasons there are */

@@ -68,7 +68,8 @@ gate_listen(zsock_t *socket)
 {
     enum {
         EVENTS = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
-                 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+                 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
     };
     static atomic_uint count;
     char name[64];
@@ -102,6 +103,8 @@ gate_next(void *events)
         return GATE_ADMITTED;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         return GATE_REFUSED;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL: /* it heard that a key is wanted, and hung up */
+        return GATE_PLAIN;
     default:
         return value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? GATE_PLAIN : GATE_GARBLED;
     }

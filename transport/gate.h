@@ -30,7 +30,7 @@ typedef enum {
     GATE_CONNECTED,
     GATE_ADMITTED,
     GATE_REFUSED, /* with a key that is not listed */
-    GATE_PLAIN,   /* without a key */
+    GATE_PLAIN,   /* without a key: it knows of none, hung up, or said nothing in time */
     GATE_GARBLED  /* nonsense, or for the key of another coordinator */
 } gate_event_t;
 

@@ -6,6 +6,7 @@
 #   start_run ARG…   dmlx run tiny.cfg in the background, in a folder `results`
 #   await_pause PLACE   waits until it has; sets $paused, its process id
 #   finish_run       waits for the end; sets $status
+#   start_by_hand SERVE-OPTION…, start_worker NAME WORK-OPTION…, finish_by_hand   the same without `dmlx run`
 #
 # Nothing here sleeps for a time that hopes: what is waited for is looked at every 10 ms, with a limit.
 N_TRAIN=120 N_TEST=20
@@ -82,6 +83,34 @@ start_run() {
 finish_run() {
     wait "$run"
     status=$?
+}
+
+# A coordinator on loopback; sets $serve and $endpoint.
+start_by_hand() {
+    dmlx serve --nodes 3 "$@" --model model.safetensors tiny.cfg >serve.out 2>serve.err &
+    serve=$!
+    wait_for_line serve.out '"listening"' 20 || fault "serve does not listen: $(cat serve.err)"
+    endpoint=$(sed -nE '/"listening"/s/.*"endpoint": *"([^"]*)".*/\1/p' serve.out)
+}
+
+# A worker at $endpoint, which writes NAME.out.
+workers=()
+start_worker() {
+    local name=$1
+    shift
+    dmlx work "$@" "$endpoint" >"$name.out" 2>&1 &
+    workers+=($!)
+}
+
+# All end well, with the model whose sum is $model.
+finish_by_hand() {
+    local worker
+    for worker in "${workers[@]}"; do
+        wait "$worker" || fault "a worker failed: $(cat worker-*.out)"
+    done
+    wait "$serve" || fault "serve failed: $(cat serve.err)"
+    expect_equal "model" "$model" "$(sum_of model.safetensors)"
+    expect_equal "rounds" 4 "$(grep -c '"record":"round"' serve.out)"
 }
 
 sum_of() {

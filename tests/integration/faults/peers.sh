@@ -1,74 +1,69 @@
 #!/bin/bash
-# Whoever has no business here: a peer without a key, with a key of another run, under another worker's name; other
-# data, another version's words, 10,000 hostile connections. The run ends with the bits of an undisturbed one; who was
-# refused is in the log; secrets are nowhere.
-# cases: no_key wrong_key other_run other_identity own_keys_of_dmlx_run secrets_stay_home
-# cases: other_data garbage hostile_connections hostile_connections_encrypted
+# Whoever has no business here: a peer without a key, with keys of another run, with a key that is not listed, under another
+# worker's name, in each phase; other data, another version's words, 10,000 hostile connections. The run ends with the bits
+# of an undisturbed one; who was refused is in the log; secrets are nowhere.
+# cases: intruders_joining intruders_loading intruders_training intruders_sending intruders_averaging intruders_writing
+# cases: own_keys_of_dmlx_run secrets_stay_home other_data garbage hostile_connections hostile_connections_encrypted
 . "$SUPPORT/faults.sh"
 
-# start_by_hand SERVE-OPTION…: a coordinator on loopback; sets $serve and $endpoint.
-start_by_hand() {
-    dmlx serve --nodes 3 "$@" --model model.safetensors tiny.cfg >serve.out 2>serve.err &
-    serve=$!
-    wait_for_line serve.out '"listening"' 20 || fault "serve does not listen: $(cat serve.err)"
-    endpoint=$(sed -nE '/"listening"/s/.*"endpoint": *"([^"]*)".*/\1/p' serve.out)
-}
-
-# start_worker NAME OPTION…
-start_worker() {
+# start_intruder NAME OPTION…: one that is to end, refused. It asks for two seconds, unless it is told before.
+intruders=()
+start_intruder() {
     local name=$1
     shift
-    dmlx work "$@" "$endpoint" >"$name.out" 2>&1 &
-    workers+=($!)
-}
-workers=()
-
-finish_by_hand() {
-    local worker
-    for worker in "${workers[@]}"; do
-        wait "$worker" || fault "a worker failed: $(cat worker-*.out)"
-    done
-    wait "$serve" || fault "serve failed: $(cat serve.err)"
-    expect_equal "model" "$model" "$(sum_of model.safetensors)"
+    timeout 40 dmlx work --wait 2 "$@" "$endpoint" >"$name.out" 2>&1 &
+    intruders+=($!)
 }
 
-# An intruder comes while two workers wait for the third, and is to end, refused.
-with_keys() {
+# Refused, told so, and noted.
+expect_refused() {
+    expect_text "$1 does not know why" "$2" "$1.out"
+    wait_for_line serve.err "$3" 20 || fault "the coordinator has no note of $1: $(cat serve.err)"
+    wait_for_line serve.out "\"record\":\"event\".*$3" 20 || fault "$1 is not recorded: $(cat serve.out)"
+}
+
+intrude() {
     dmlx keys 3 >/dev/null || fault "no keys"
     dmlx keys -o others 3 >/dev/null
-    (umask 077 && { grep -v '^peer' others/worker-2; grep '^peer' keys/worker-2; } >spy)
+    # Who has learned the coordinator's public key, but whose own is not on the list; and worker 0, which says that it is 2.
+    (umask 077 && { grep -v '^peer' others/worker-2 && grep '^peer' keys/worker-2; } >unlisted)
+    (umask 077 && sed 's/^name .*/name worker-2/' keys/worker-0 >renamed)
+    sed -i 's/silence_s = 4/silence_s = 20/' tiny.cfg
     model=$(undisturbed)
+    # The coordinator is held in its own phases until they are at its door; a worker, until it has dealt with them.
+    held=worker-2:training:3
+    case $1 in
+    joining | loading) held=worker-2:$1:0 ;;
+    training | sending) held=worker-2:$1:2 ;;
+    averaging | writing) pause_at "coordinator:$1:2" ;;
+    esac
+    pause_at "$held"
     start_by_hand --keys keys/coordinator
-    start_worker worker-0 --keys keys/worker-0
-    start_worker worker-1 --keys keys/worker-1
-    timeout 40 dmlx work "$@" "$endpoint" >intruder.out 2>&1
-    status=$?
-    # The log has it at the next beat.
-    [ "$case" = other_identity ] ||
-        wait_for_line serve.err 'without a key|not listed|no handshake for this coordinator' 10 ||
-        fault "the coordinator has no note of it: $(cat serve.err)"
-    [ "$status" = 1 ] || [ "$status" = 2 ] || fault "the intruder ended with $status: $(cat intruder.out)"
-    start_worker worker-2 --keys keys/worker-2
+    for rank in 0 1 2; do start_worker "worker-$rank" --keys "keys/worker-$rank"; done
+    [[ $1 != @(averaging|writing) ]] || await_pause "coordinator:$1:2"
+    [[ $1 = @(averaging|writing) ]] || await_pause "$held"
+    start_intruder without_key --identity worker-2
+    start_intruder other_run --keys others/worker-2
+    start_intruder unlisted --keys unlisted
+    start_intruder renamed --keys renamed
+    if [[ $1 = @(averaging|writing) ]]; then
+        kill -CONT "$paused"
+        await_pause "$held"
+    fi
+    for intruder in "${intruders[@]}"; do
+        wait "$intruder" && fault "an intruder ended well"
+    done
+    expect_refused without_key 'do not agree on keys' 'dropped a connection: without a key'
+    expect_refused other_run 'do not agree on keys' 'dropped a connection: with no handshake for this'
+    expect_refused unlisted 'refused the key' 'dropped a connection: with a key that is not listed'
+    expect_refused renamed 'is not that of the key' "dropped HELLO: under another's identity"
+    kill -CONT "$paused"
     finish_by_hand
 }
 
 case $case in
-no_key)
-    with_keys --identity worker-2 --wait 1
-    expect_text "the intruder does not know why" 'do not agree on keys' intruder.out
-    ;;
-other_run)
-    with_keys --keys others/worker-2 --wait 1
-    expect_text "the intruder does not know why" 'do not agree on keys' intruder.out
-    ;;
-wrong_key)
-    # It has learned the coordinator's public key, but its own is not on the list.
-    with_keys --keys spy
-    expect_text "the intruder does not know why" 'refused the key' intruder.out
-    ;;
-other_identity)
-    with_keys --keys keys/worker-0 --identity worker-2
-    expect_text "the intruder does not know why" "keys are those of 'worker-0'" intruder.out
+intruders_*)
+    intrude "${case#intruders_}"
     ;;
 own_keys_of_dmlx_run)
     model=$(undisturbed)
