@@ -47,3 +47,9 @@ server_optimizer_step(server_optimizer_t *optimizer, float *block, const float *
         block[i] = (float)((double)block[i] - optimizer->rate * velocity[i]);
     }
 }
+
+double *
+server_optimizer_velocity(server_optimizer_t *optimizer)
+{
+    return optimizer->velocity;
+}

@@ -25,4 +25,8 @@ void server_optimizer_free(server_optimizer_t **optimizer);
  * MEAN is the round's mean. */
 void server_optimizer_step(server_optimizer_t *optimizer, float *block, const float *mean);
 
+/* u as it stands, (COUNT): to be kept, and put back where a run goes on. NULL for plain averaging.
+ */
+double *server_optimizer_velocity(server_optimizer_t *optimizer);
+
 #endif

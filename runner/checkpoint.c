@@ -30,6 +30,7 @@ checkpoint_free(checkpoint_t *checkpoint)
     free(checkpoint->sums);
     free(checkpoint->parameters);
     free(checkpoint->velocities);
+    free(checkpoint->server_velocity);
     *checkpoint = (checkpoint_t){0};
 }
 
@@ -63,15 +64,15 @@ facts_json(const checkpoint_t *checkpoint)
         json_array_append_new(sums, json_pack("[o,o,o,o]", real(sum->compute_s), real(sum->cpu_s),
                                               real(sum->throttled_s), real(sum->cores_limit)));
     }
-    return json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:I,s:I,s:I,s:I,s:b,s:o}", "attempt",
-                     checkpoint->attempt, "experiment", checkpoint->experiment, "round",
-                     checkpoint->round, "rounds", checkpoint->rounds, "parts", checkpoint->parts,
-                     "t_s", real(checkpoint->t_s), "train_loss", real(checkpoint->train_loss),
-                     "samples", (json_int_t)checkpoint->samples, "sent_bytes",
-                     (json_int_t)checkpoint->sent_bytes, "received_bytes",
-                     (json_int_t)checkpoint->received_bytes, "n_parameters",
-                     (json_int_t)checkpoint->n_parameters, "has_velocities",
-                     checkpoint->velocities != NULL, "sums", sums);
+    return json_pack(
+        "{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:b,s:b,s:o}", "attempt", checkpoint->attempt,
+        "experiment", checkpoint->experiment, "round", checkpoint->round, "rounds",
+        checkpoint->rounds, "parts", checkpoint->parts, "t_s", real(checkpoint->t_s), "train_loss",
+        real(checkpoint->train_loss), "samples", (json_int_t)checkpoint->samples, "sent_bytes",
+        (json_int_t)checkpoint->sent_bytes, "received_bytes",
+        (json_int_t)checkpoint->received_bytes, "n_parameters",
+        (json_int_t)checkpoint->n_parameters, "has_velocities", checkpoint->velocities != NULL,
+        "has_server_velocity", checkpoint->server_velocity != NULL, "sums", sums);
 }
 
 void *
@@ -89,6 +90,9 @@ checkpoint_encode(const checkpoint_t *checkpoint, const float *parameters, size_
     if (checkpoint->velocities)
         text_add_bytes(&text, (const char *)checkpoint->velocities,
                        (size_t)checkpoint->nodes * n_block);
+    if (checkpoint->server_velocity)
+        text_add_bytes(&text, (const char *)checkpoint->server_velocity,
+                       checkpoint->n_parameters * sizeof(double));
     hash_text(text.bytes + HEAD_BYTES, text.n_bytes - HEAD_BYTES, hash);
     memcpy(text.bytes + sizeof head - 1, hash, HASH_DIGITS);
     *n_bytes = text.n_bytes;
@@ -118,9 +122,14 @@ is_between(int64_t number, int64_t min, int64_t max)
     return number >= min && number <= max;
 }
 
+// What follows the facts.
+typedef struct parts {
+    bool has_velocities, has_server_velocity;
+} parts_t;
+
 // Takes the facts over; false when one is missing or cannot be.
 static bool
-read_facts(const json_t *facts, checkpoint_t *checkpoint, bool *has_velocities)
+read_facts(const json_t *facts, checkpoint_t *checkpoint, parts_t *has)
 {
     const json_t *sums = json_object_get(facts, "sums");
     int64_t round = count_of(facts, "round"), rounds = count_of(facts, "rounds");
@@ -142,7 +151,8 @@ read_facts(const json_t *facts, checkpoint_t *checkpoint, bool *has_velocities)
     checkpoint->samples = count_of(facts, "samples");
     checkpoint->sent_bytes = count_of(facts, "sent_bytes");
     checkpoint->received_bytes = count_of(facts, "received_bytes");
-    *has_velocities = json_is_true(json_object_get(facts, "has_velocities"));
+    has->has_velocities = json_is_true(json_object_get(facts, "has_velocities"));
+    has->has_server_velocity = json_is_true(json_object_get(facts, "has_server_velocity"));
     checkpoint->sums = memory_new(nodes * sizeof *checkpoint->sums);
     for (size_t rank = 0; rank < nodes; rank++) {
         const json_t *sum = json_array_get(sums, rank);
@@ -167,6 +177,39 @@ take_floats(const char *bytes, size_t n)
     return floats;
 }
 
+static double *
+take_doubles(const char *bytes, size_t n)
+{
+    double *doubles = memory_new(n * sizeof *doubles);
+    memcpy(doubles, bytes, n * sizeof *doubles);
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(doubles[i])) {
+            free(doubles);
+            return NULL;
+        }
+    return doubles;
+}
+
+// The numbers behind the facts, if there are as many as they say.
+static const char *
+read_numbers(const char *bytes, size_t n_bytes, const parts_t *has, checkpoint_t *checkpoint)
+{
+    size_t n = checkpoint->n_parameters, nodes = (size_t)checkpoint->nodes;
+    size_t n_floats = n * (has->has_velocities ? nodes + 1 : 1);
+    size_t n_doubles = has->has_server_velocity ? n : 0;
+    if (n_floats * sizeof(float) + n_doubles * sizeof(double) != n_bytes)
+        return "it has not as many numbers as it says";
+    checkpoint->parameters = take_floats(bytes, n);
+    if (has->has_velocities)
+        checkpoint->velocities = take_floats(bytes + n * sizeof(float), nodes * n);
+    if (has->has_server_velocity)
+        checkpoint->server_velocity = take_doubles(bytes + n_floats * sizeof(float), n);
+    if (!checkpoint->parameters || (has->has_velocities && !checkpoint->velocities) ||
+        (has->has_server_velocity && !checkpoint->server_velocity))
+        return "it has a number that is not finite";
+    return NULL;
+}
+
 static const char *
 decode(const char *text, size_t n_bytes, checkpoint_t *checkpoint)
 {
@@ -181,22 +224,12 @@ decode(const char *text, size_t n_bytes, checkpoint_t *checkpoint)
     const char *end = memchr(line, '\n', n_bytes - HEAD_BYTES);
     json_t *facts =
         end ? json_loadb(line, (size_t)(end - line), JSON_REJECT_DUPLICATES, NULL) : NULL;
-    bool has_velocities = false;
-    bool is_known = facts && read_facts(facts, checkpoint, &has_velocities);
+    parts_t has = {0};
+    bool is_known = facts && read_facts(facts, checkpoint, &has);
     json_decref(facts);
     if (!is_known)
         return "its facts are not those of a checkpoint";
-    size_t n = checkpoint->n_parameters, nodes = (size_t)checkpoint->nodes;
-    size_t n_floats = n * (has_velocities ? nodes + 1 : 1);
-    const char *floats = end + 1;
-    if (n_floats * sizeof(float) != (size_t)(text + n_bytes - floats))
-        return "it has not as many numbers as it says";
-    checkpoint->parameters = take_floats(floats, n);
-    if (has_velocities)
-        checkpoint->velocities = take_floats(floats + n * sizeof(float), nodes * n);
-    if (!checkpoint->parameters || (has_velocities && !checkpoint->velocities))
-        return "it has a number that is not finite";
-    return NULL;
+    return read_numbers(end + 1, (size_t)(text + n_bytes - (end + 1)), &has, checkpoint);
 }
 
 int

@@ -3,11 +3,13 @@
 // With cluster.checkpoint the coordinator (or the standalone role) tells the state after every
 // round on the record channel; `dmlx run` keeps the last one beside the cell's logs, and hands it
 // to the next attempt. The order of samples and the dropout masks are functions of seed and
-// position, so the parameters, each worker's velocity and the number of rounds done are all the
-// state there is; the sums beside them make T, W and the rest those of all attempts together.
+// position, so the parameters, each worker's velocity, the coordinator's own where it has momentum,
+// and the number of rounds done are all the state there is; the sums beside them make T, W and the
+// rest those of all attempts together.
 //
 // The bytes are a line "dmlx-checkpoint 1 <xxh128 of what follows>", a line of JSON, and the
-// floats, little-endian: parameters, then velocities in rank order.
+// numbers, little-endian: floats of the parameters, then of the velocities in rank order, and the
+// coordinator's velocity in doubles.
 #ifndef RUNNER_CHECKPOINT_H
 #define RUNNER_CHECKPOINT_H
 
@@ -35,8 +37,9 @@ typedef struct checkpoint {
     int nodes;
     checkpoint_sums_t *sums; // (nodes)
     size_t n_parameters;
-    float *parameters; // (n_parameters)
-    float *velocities; // (nodes, n_parameters); NULL without momentum
+    float *parameters;       // (n_parameters)
+    float *velocities;       // (nodes, n_parameters); NULL without momentum
+    double *server_velocity; // (n_parameters) of server_optimizer.h; NULL without its momentum
 } checkpoint_t;
 
 // The bytes, with `parameters` (n_parameters) in place of its own, which are the network's business

@@ -309,6 +309,9 @@ add_up(server_t *server, const round_report_t *report)
     if (server->velocities)
         memcpy(state->velocities, server->velocities,
                (size_t)server->nodes * state->n_parameters * sizeof(float));
+    if (state->server_velocity)
+        memcpy(state->server_velocity, server_optimizer_velocity(server->optimizer),
+               state->n_parameters * sizeof(double));
 }
 
 // Makes the next round's beginning of the updates: the coordinator's step towards the mean of the
@@ -430,10 +433,12 @@ open_state(server_t *server)
     role_t *role = server->role;
     size_t n = network_parameter_count(server->network), nodes = (size_t)server->nodes;
     bool has_velocities = trainee_tells_velocity(&role->experiment);
+    bool has_own = role->experiment.train.server_momentum > 0;
     checkpoint_t *state = &server->state;
     if (role_checkpoint(role, state)) {
         if (state->n_parameters != n || state->nodes != server->nodes ||
-            state->rounds != server->rounds || (state->velocities != NULL) != has_velocities)
+            state->rounds != server->rounds || (state->velocities != NULL) != has_velocities ||
+            (state->server_velocity != NULL) != has_own)
             return role_fail(role, STATUS_RUN_FAILED,
                              "the checkpoint of attempt '%s' is of another network; remove it",
                              state->attempt);
@@ -451,6 +456,8 @@ open_state(server_t *server)
         state->sums = memory_new(nodes * sizeof *state->sums);
         if (has_velocities)
             state->velocities = memory_new(nodes * n * sizeof(float));
+        if (has_own)
+            state->server_velocity = memory_new(n * sizeof(double));
     }
     free(state->parameters);
     state->parameters = NULL; // the network has them
@@ -478,6 +485,9 @@ open_step(server_t *server)
     server->average = average_new(server->n_block);
     server->optimizer = server_optimizer_new(n, experiment->train.server_momentum,
                                              experiment->train.server_learning_rate);
+    if (server->state.server_velocity)
+        memcpy(server_optimizer_velocity(server->optimizer), server->state.server_velocity,
+               n * sizeof(double));
 }
 
 static int

@@ -99,7 +99,6 @@ typedef enum {
     CELL_WORKERS,
     CELL_NESTEROV,
     CELL_VELOCITIES,
-    CELL_SERVER_MOMENTUM,
     CELL_ID,
     CELL_HOSTS,
     CELL_LINKS,
@@ -150,8 +149,6 @@ look_at_cell(const experiment_t *experiment, const size_t value_index[SPEC_AXES_
     if (cell.train.momentum_rounds == MOMENTUM_AVERAGE &&
         cell.train.parallelism == PARALLELISM_MODEL)
         count(faults, CELL_VELOCITIES, id, 0, nodes);
-    if (cell.train.server_momentum > 0 && cell.cluster.checkpoint)
-        count(faults, CELL_SERVER_MOMENTUM, id, 0, nodes);
     if (strlen(id) >= PLAN_ID_BYTES)
         count(faults, CELL_ID, id, 0, nodes);
     if (takes_hosts(cell.cluster.launcher) && (size_t)nodes > cell.cluster.hosts.n_items)
@@ -199,10 +196,6 @@ tell_cells(const experiment_t *experiment, const cell_faults_t *faults, const tr
         diag_error(diag, place_of(root, "train.momentum_rounds"),
                    "'train.momentum_rounds' is \"average\", and in model parallelism the nodes' "
                    "velocities are of different parameters; write \"keep\"");
-    if (faults->n[CELL_SERVER_MOMENTUM])
-        diag_error(diag, place_of(root, "train.server_momentum"),
-                   "'train.server_momentum' is not in checkpoints; leave it or "
-                   "'cluster.checkpoint' out");
     if (faults->n[CELL_ID])
         diag_error(diag, place,
                    "the matrix has so many axes that '%.40s…' is too long for a folder",

@@ -36,17 +36,20 @@ expect_equal "the model without momentum to average" "$without" "$without_averag
 [ "$(sent without_average)" -lt $(($(sent plain) * 11 / 10)) ] || fault "velocities are sent that are not there"
 
 # A worker is killed in the middle: a run that goes on from a checkpoint, or with another worker in its place, has the
-# averaged velocity again, and ends with the bits of an undisturbed one.
+# averaged velocity again, and the coordinator's own, and ends with the bits of an undisturbed one.
 model_after_a_loss() {
-    local name=$1 file=$work/paused-$1
-    shift
-    DMLX_TEST_PAUSE=worker-1:training:3:$file model "$name" train.momentum_rounds=average "$@" &
+    local name=$1 undisturbed=$2 file=$work/paused-$1
+    shift 2
+    DMLX_TEST_PAUSE=worker-1:training:3:$file model "$name" "$@" &
     wait_for_line "$file" . 20 || fault "$name: worker-1 does not come to round 3"
     kill -KILL "$(cat "$file")"
     wait $! || fault "$name: $(cat "$name.out")"
-    expect_equal "the model after a loss: $name" "$average" \
+    expect_equal "the model after a loss: $name" "$undisturbed" \
         "$(sha256sum <"results/$name/runs/n2-c2-r1/model.safetensors")"
 }
-model_after_a_loss resumed cluster.checkpoint=true cluster.retries=1
+model_after_a_loss resumed "$average" train.momentum_rounds=average cluster.checkpoint=true cluster.retries=1
 expect_equal "parts" 2 "$(column results/resumed/runs.csv parts | tail -1)"
-model_after_a_loss respawned cluster.on_loss=respawn
+model_after_a_loss respawned "$average" train.momentum_rounds=average cluster.on_loss=respawn
+model_after_a_loss resumed_momentum "$momentum" train.server_momentum=0.5 cluster.checkpoint=true cluster.retries=1
+expect_equal "parts, momentum at the coordinator" 2 "$(column results/resumed_momentum/runs.csv parts | tail -1)"
+model_after_a_loss respawned_momentum "$momentum" train.server_momentum=0.5 cluster.on_loss=respawn

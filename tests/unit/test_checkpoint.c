@@ -14,6 +14,7 @@ enum { N = 5, NODES = 2 };
 
 static float parameters[N] = {1, -2.5f, 1e-38f, 3.4e38f, 0};
 static float velocities[NODES * N] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 6, 7, 8, 9, -0.0f};
+static double server_velocity[N] = {1e-300, -0.1, 3, 4, 5};
 static checkpoint_sums_t sums[NODES] = {{0.1, 0.2, 0.3, 0.4}, {1, 2, NAN, NAN}};
 
 static checkpoint_t
@@ -31,7 +32,8 @@ some_state(void)
                           .nodes = NODES,
                           .sums = sums,
                           .n_parameters = N,
-                          .velocities = velocities};
+                          .velocities = velocities,
+                          .server_velocity = server_velocity};
     checkpoint_experiment("name = \"x\";\n", state.experiment);
     return state;
 }
@@ -53,6 +55,7 @@ every_bit_comes_back(void **test_state)
     assert_true(back.samples == 12345678901 && back.received_bytes == -1);
     assert_memory_equal(back.parameters, parameters, sizeof parameters);
     assert_memory_equal(back.velocities, velocities, sizeof velocities);
+    assert_memory_equal(back.server_velocity, server_velocity, sizeof server_velocity);
     assert_true(back.sums[0].throttled_s == 0.3 && isnan(back.sums[1].cores_limit));
     checkpoint_free(&back);
     free(bytes);
@@ -64,10 +67,12 @@ without_momentum_there_are_no_velocities(void **test_state)
     (void)test_state;
     checkpoint_t state = some_state(), back = {0};
     state.velocities = NULL;
+    state.server_velocity = NULL;
     size_t n = 0;
     void *bytes = checkpoint_encode(&state, parameters, &n);
     assert_int_equal(checkpoint_decode(bytes, n, &back, NULL), 0);
     assert_null(back.velocities);
+    assert_null(back.server_velocity);
     checkpoint_free(&back);
     free(bytes);
 }
@@ -108,6 +113,12 @@ what_is_not_finite_is_refused(void **test_state)
     size_t n = 0;
     void *bytes = checkpoint_encode(&state, bad, &n);
     fault_t fault = {{0}};
+    assert_int_equal(checkpoint_decode(bytes, n, &back, &fault), -1);
+    assert_non_null(strstr(fault.text, "finite"));
+    free(bytes);
+    double bad_velocity[N] = {0, NAN};
+    state.server_velocity = bad_velocity;
+    bytes = checkpoint_encode(&state, parameters, &n);
     assert_int_equal(checkpoint_decode(bytes, n, &back, &fault), -1);
     assert_non_null(strstr(fault.text, "finite"));
     free(bytes);
