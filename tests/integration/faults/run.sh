@@ -2,7 +2,8 @@
 # dmlx run is killed (kill -9), or its terminal closed, in each phase: five seconds later nothing of it lives, and the same
 # command goes on; every row is there once.
 # cases: killed_joining killed_loading killed_training killed_sending killed_averaging killed_writing
-# cases: killed_writing_model hangup_training hangup_writing checkpoint_training
+# cases: hangup_joining hangup_loading hangup_training hangup_sending hangup_averaging hangup_writing
+# cases: killed_writing_model checkpoint_training
 . "$SUPPORT/faults.sh"
 IFS=_ read -r how phase <<<"$case"
 options=()

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A worker is killed (kill -9), or stopped (SIGSTOP), in each phase, under each policy: respawn does the round again and
-# ends with the bits of an undisturbed run; continue goes on with two of three; fail names the worker, and its log.
+# ends with the bits of an undisturbed run; continue goes on with two of three; fail names the worker, and its log. One that
+# comes back when the others have gone on is told so, and what it says is dropped and recorded.
 # cases: killed_respawn_joining killed_respawn_loading killed_respawn_training killed_respawn_sending
 # cases: killed_respawn_averaging killed_respawn_writing
 # cases: killed_continue_joining killed_continue_loading killed_continue_training killed_continue_sending
@@ -13,6 +14,7 @@
 # cases: stopped_continue_averaging stopped_continue_writing
 # cases: stopped_fail_joining stopped_fail_loading stopped_fail_training stopped_fail_sending stopped_fail_averaging
 # cases: stopped_fail_writing
+# cases: stopped_late_training stopped_late_sending
 . "$SUPPORT/faults.sh"
 IFS=_ read -r how policy phase <<<"$case"
 options=(--set "cluster.on_loss=$policy" --set cluster.timeout.silence_s=1.5)
@@ -24,6 +26,30 @@ training | sending) place=worker-1:$phase:2 ;;
 averaging) place=coordinator:averaging:2 ;;
 writing) place=coordinator:writing:4 ;;
 esac
+
+# By hand, since it is to last until the worker is back.
+come_late() {
+    sed -i 's/epochs = 1; rounds = 4;/epochs = 10000; rounds = 100000;/; s/silence_s = 4/silence_s = 1.5/' tiny.cfg
+    pause_at "$place"
+    start_by_hand --set cluster.on_loss=continue
+    for rank in 0 1 2; do start_worker "worker-$rank" --identity "worker-$rank"; done
+    await_pause "$place"
+    wait_for_line serve.out 'worker-1.*going on with 2 of 3 workers' 20 || fault "nobody misses it: $(cat serve.err)"
+    kill -CONT "$paused"
+    # In mid-training it hears that it is not wanted any more, and may have no update to send; then it is a beat.
+    late='dropped (UPDATE|BEAT) from worker . .worker-1'
+    [ "$phase" = training ] || late='dropped UPDATE from worker . .worker-1'
+    wait_for_line serve.err "$late" 20 || fault "nothing late came: $(cat serve.err)"
+    wait "${workers[1]}" && fault "the late one thinks that all is well"
+    kill -TERM "$serve"
+    wait "$serve"
+    expect_equal "status" 130 "$?"
+    expect_text "it is not recorded" "\"record\":\"event\",\"text\":\"$late.*from a lost worker" serve.out
+    expect_text "it was not told" 'the run goes on without this worker' worker-1.out
+    exit
+}
+[ "$policy" != late ] || come_late
+
 [ "$policy" != respawn ] || model=$(undisturbed "${options[@]}")
 pause_at "$place"
 start_run "${options[@]}"
