@@ -35,7 +35,11 @@
  *     dw[k][c][u][v] += g x[c][r + u][s + v]        a patch of the input, times a number
  *     dx[c][r + u][s + v] += g w[k][c][u][v]        a filter, times a number
  *
- * For dw a channel's list is gone through with that filter's whole gradient in registers. For dx
+ * For dw a filter's list is gone through with that filter's gradient in registers, three to five
+ * rows of it at a time. The image is copied channel-last for that, since a row of a patch, five
+ * pixels, then stands in one piece: 15 floats of conv1 are two vectors of 8 where three channels
+ * of 5 would be three. Past four channels a pixel is filled up to whole vectors, none of which
+ * crosses a line of the cache; an access that does takes twice as long. For dx
  * the 6x6 window that the four places of a pool can reach is in registers; a filter in a border of
  * zeros, taken from an offset by (a, b), is added to it. */
 #ifndef ENGINE_CONV5_H
@@ -53,6 +57,8 @@ typedef struct {
     int pitch; /* floats in a row of D: J + 2 and as few more as vectors can do with. They read and
                 * write on into the next row, which is garbage in lanes past J, or written later */
     int rows;  /* of D: I + 2 and spare ones */
+    int depth; /* floats of a pixel in a channel-last image: C, or filled up so that vectors of 8
+                * start where lines of the cache do */
 } conv5_t;
 
 /* H and W are at least 6. Six filters at once fill the registers best; four waste less of some
@@ -67,6 +73,7 @@ conv5_shape(image_shape_t in, int K)
     conv.group = (K + 5) / 6 * 6 <= (K + 3) / 4 * 4 ? 6 : 4;
     conv.pitch = conv.J + 2 <= 8 ? 8 : (conv.J + 2 + 15) / 16 * 16;
     conv.rows = conv.I + 4;
+    conv.depth = conv.C <= 4 ? conv.C : (conv.C + 7) / 8 * 8;
     return conv;
 }
 
@@ -86,14 +93,28 @@ conv5_packed_count(const conv5_t *conv)
     return 64 * (size_t)conv->C * filters;
 }
 
+/* Of a row of a filter's gradient: five pixels, whole vectors of them. */
+static inline size_t
+conv5_gradient_pitch(const conv5_t *conv)
+{
+    return (size_t)((5 * conv->depth + 15) / 16 * 16);
+}
+
+/* Of a filter's gradient: five such rows, one for each row of the filter, [v][c] within it. */
+static inline size_t
+conv5_gradient_count(const conv5_t *conv)
+{
+    return 5 * conv5_gradient_pitch(conv);
+}
+
 static inline size_t
 conv5_scratch_count(const conv5_t *conv)
 {
     size_t planes = 9 * (size_t)conv->C * (size_t)conv->rows * (size_t)conv->pitch;
     size_t lines = 2 * (size_t)(conv->H + 1) * (size_t)conv->pitch + (size_t)conv->W;
-    size_t window = (size_t)conv->C * (size_t)conv->H * (size_t)conv->W;
+    size_t window = (size_t)conv->depth * (size_t)conv->H * (size_t)conv->W;
     size_t lists = 2 * (size_t)(conv->I * conv->J + conv->K);
-    return planes + lines + window + lists + 8 * CONV5_SPARE;
+    return planes + lines + window + lists + 10 * CONV5_SPARE;
 }
 
 #endif

@@ -4,104 +4,139 @@
 
 #include <string.h>
 
+/* Vectors of a row of patches that are added at once. */
+enum { VECTORS_MAX = 5 };
+
 /* A winner that has a gradient. */
 typedef struct {
     int32_t place; /* where it reads: in a channel of x, or in the padded filters */
     float slope;
 } winner_t;
 
-/* Channels whose filter gradients fit the registers, five rows each. */
-enum { BLOCK = LANES == 4 ? REGISTERS / 16 : 3 };
-
-/* Row r of some channels' patches, five a channel. The fifth may be the last of the image; it is
- * read three floats early, so that nothing is read past the end, and has its five floats in the
- * upper lanes. */
-INLINE row_t
-load_patch_row(const float *patch, size_t W, int u)
+/* Writes channel-last what is planar in x: pixels of `depth` floats. Four pixels of four channels
+ * at a time; where depth is not a multiple of 4, the floats past a pixel are overwritten by the
+ * next one. */
+static void
+make_channel_last(const conv5_t *conv, const float *x, float *last)
 {
-    const float *rows[5] = {patch, patch + W, patch + 2 * W, patch + 3 * W, patch + 4 * W - 3};
-    return load_row(rows[u]);
-}
-
-/* Adds the list's patches to the gradients dw of some channels of one filter. The rows of dw are
- * five floats, a register has eight: rows are stored in ascending order, each over the last three
- * floats of the one before, and the last of the block alone is cut. */
-INLINE void
-add_patches(const float *x, size_t W, size_t plane, const winner_t *list, int n, int block,
-            float *dw)
-{
-    row_t sums[5 * BLOCK];
-    UNROLL
-    for (int r = 0; r < 5 * block; r++)
-        sums[r] = load_row(dw + 5 * r - (r % 5 < 4 ? 0 : 3));
-    for (int e = 0; e < n; e++) {
-        const float *patch = x + list[e].place;
-        float slope = list[e].slope;
-        UNROLL
-        for (int c = 0; c < block; c++) {
-            patch = one_pointer(patch);
-            UNROLL
-            for (int u = 0; u < 5; u++)
-                sums[5 * c + u] = add_scaled(sums[5 * c + u], slope, load_patch_row(patch, W, u));
-            patch += plane;
+    size_t pixels = (size_t)conv->H * (size_t)conv->W, depth = (size_t)conv->depth;
+    size_t whole = pixels / 4 * 4;
+    for (size_t p = 0; p < whole; p += 4)
+        for (int c = 0; c < conv->C; c += 4) {
+            const float *source = x + (size_t)c * pixels + p;
+            float *target = last + p * depth + (size_t)c;
+            quad_t a = load_quad(source), b = {0}, d = {0}, e = {0};
+            if (c + 1 < conv->C)
+                b = load_quad(source + pixels);
+            if (c + 2 < conv->C)
+                d = load_quad(source + 2 * pixels);
+            if (c + 3 < conv->C)
+                e = load_quad(source + 3 * pixels);
+            quad_t ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+                   de = __builtin_shufflevector(d, e, 0, 4, 1, 5);
+            store_quad(target, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
+            store_quad(target + depth, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
+            ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+            de = __builtin_shufflevector(d, e, 2, 6, 3, 7);
+            store_quad(target + 2 * depth, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
+            store_quad(target + 3 * depth, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
         }
-    }
-    UNROLL
-    for (int r = 0; r < 5 * block; r++) {
-        row_t row = r % 5 < 4 ? sums[r] : turn_down(sums[r]);
-        if (r < 5 * block - 1)
-            store_row(dw + 5 * r, row);
-        else
-            memcpy(dw + 5 * r, &row, 5 * sizeof(float));
-    }
+    for (size_t p = whole; p < pixels; p++)
+        for (int c = 0; c < conv->C; c++)
+            last[p * depth + (size_t)c] = x[(size_t)c * pixels + p];
 }
 
-/* The winners of one filter that relu let through, without a branch, which would be guessed wrong
- * half the time; returns how many. */
+/* The winners of one filter that relu let through, as places in the channel-last image and slopes;
+ * returns how many, and adds the slopes to *SUM. Without a branch, which would be guessed wrong
+ * half the time. The lists have room for a quad more. */
 INLINE int
-list_winners(const float *y, const float *dy, const int32_t *winners, int n, winner_t *list)
+list_winners(const float *y, const float *dy, const int32_t *winners, int n, int depth,
+             int32_t *places, float *slopes, float *sum)
 {
-    int used = 0;
-    for (int p = 0; p < n; p++) {
-        list[used] = (winner_t){winners[p], dy[p]};
+    int used = 0, p = 0;
+    quad_t total = {0};
+    for (; p + 4 <= n; p += 4) {
+        quad_t slope = load_quad(dy + p);
+        iquad_t is_alive = load_quad(y + p) > 0;
+        iquad_t place = *(const iquad_at_t *)(winners + p) * depth;
+        total += (quad_t)(is_alive & (iquad_t)slope);
+        used += put_chosen(is_alive, place, slope, places + used, slopes + used);
+    }
+    *sum += total[0] + total[1] + total[2] + total[3];
+    for (; p < n; p++) {
+        places[used] = winners[p] * depth;
+        slopes[used] = dy[p];
         used += y[p] > 0;
+        *sum += y[p] > 0 ? dy[p] : 0;
     }
     return used;
 }
 
-/* The sum of the slopes relu let through. */
-INLINE float
-sum_slopes(const float *y, const float *dy, int n)
+/* Adds the list's patches, ROWS rows of VECTORS vectors of them, to the gradient dw of a filter,
+ * whose rows are PITCH floats apart. */
+INLINE void
+add_patches(const float *x, size_t row, const int32_t *places, const float *slopes, int n, int rows,
+            int vectors, size_t pitch, float *dw)
 {
-    vec_t sums = {0};
-    float total = 0, lanes[LANES];
-    int p = 0;
-    for (; p + LANES <= n; p += LANES)
-        sums += select(load(y + p) > 0, load(dy + p), (vec_t){0});
-    store(lanes, sums);
-    for (int l = 0; l < LANES; l++)
-        total += lanes[l];
-    for (; p < n; p++)
-        total += y[p] > 0 ? dy[p] : 0;
-    return total;
+    vec_t sums[5 * VECTORS_MAX];
+    UNROLL
+    for (int i = 0; i < rows * vectors; i++)
+        sums[i] = load(dw + (size_t)(i / vectors) * pitch + i % vectors * LANES);
+    for (int e = 0; e < n; e++) {
+        const float *patch = one_pointer(x + places[e]);
+        vec_t slope = splat(slopes[e]);
+        UNROLL
+        for (int i = 0; i < rows * vectors; i++)
+            sums[i] += slope * load(patch + (size_t)(i / vectors) * row + i % vectors * LANES);
+    }
+    UNROLL
+    for (int i = 0; i < rows * vectors; i++)
+        store(dw + (size_t)(i / vectors) * pitch + i % vectors * LANES, sums[i]);
 }
 
-/* Adds to dw (K, C, 5, 5) and db (K) for one image x (C, H, W), y and dy (K, I, J). */
+/* The same for all five rows, as many at once as the registers hold. */
+INLINE void
+add_five_rows(const float *x, size_t row, const int32_t *places, const float *slopes, int n,
+              int vectors, size_t pitch, float *dw)
+{
+    if (5 * vectors < REGISTERS)
+        add_patches(x, row, places, slopes, n, 5, vectors, pitch, dw);
+    else {
+        add_patches(x, row, places, slopes, n, 3, vectors, pitch, dw);
+        add_patches(x + 3 * row, row, places, slopes, n, 2, vectors, pitch, dw + 3 * pitch);
+    }
+}
+
+/* Adds to dw (K, 5, conv5_gradient_pitch) and db (K) for one image x (C, H, W), y and dy (K, I, J).
+ */
 void
 KERNEL(conv5_weight_gradient)(const conv5_t *conv, const float *x, const float *y, const float *dy,
                               const int32_t *winners, float *scratch, float *dw, float *db)
 {
-    winner_t *list = (winner_t *)scratch;
-    size_t W = (size_t)conv->W, plane = (size_t)conv->H * W;
-    int IJ = conv->I * conv->J, C = conv->C;
-    for (int k = 0; k < conv->K; k++, y += IJ, dy += IJ, winners += IJ) {
-        int n = list_winners(y, dy, winners, IJ, list);
-        int c = 0;
-        db[k] += sum_slopes(y, dy, IJ);
-        for (; c + BLOCK <= C; c += BLOCK, dw += 25 * BLOCK)
-            add_patches(x + (size_t)c * plane, W, plane, list, n, BLOCK, dw);
-        for (; c < C; c++, dw += 25)
-            add_patches(x + (size_t)c * plane, W, plane, list, n, 1, dw);
+    int IJ = conv->I * conv->J, depth = conv->depth;
+    int list = (IJ + 31) / 16 * 16; /* whole lines of the cache */
+    float *slopes = scratch + list, *last = slopes + list;
+    int32_t *places = (int32_t *)scratch;
+    size_t row = (size_t)conv->W * (size_t)depth, pitch = conv5_gradient_pitch(conv);
+    make_channel_last(conv, x, last);
+    for (int k = 0; k < conv->K; k++, y += IJ, dy += IJ, winners += IJ, dw += 5 * pitch) {
+        int n = list_winners(y, dy, winners, IJ, depth, places, slopes, &db[k]);
+        int left = (5 * depth + LANES - 1) / LANES;
+        const float *patches = last;
+        for (float *part = dw; left > 0; left -= VECTORS_MAX) {
+            if (left >= 5)
+                add_five_rows(patches, row, places, slopes, n, 5, pitch, part);
+            else if (left == 4)
+                add_five_rows(patches, row, places, slopes, n, 4, pitch, part);
+            else if (left == 3)
+                add_five_rows(patches, row, places, slopes, n, 3, pitch, part);
+            else if (left == 2)
+                add_five_rows(patches, row, places, slopes, n, 2, pitch, part);
+            else
+                add_five_rows(patches, row, places, slopes, n, 1, pitch, part);
+            part += VECTORS_MAX * LANES;
+            patches += VECTORS_MAX * LANES;
+        }
     }
 }
 

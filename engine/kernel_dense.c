@@ -11,8 +11,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-typedef float quad_t __attribute__((vector_size(16)));
-
 INLINE quad_t
 fold(vec_t v)
 {

@@ -13,20 +13,22 @@ stage_one_piece(const stage_t *stage, const pass_t *pass)
 }
 
 void
-stage_partials(stage_t *stage)
+stage_partials(stage_t *stage, size_t count)
 {
     int chunk = stage_chunk(stage->batch_max);
     int pieces = (stage->batch_max + chunk - 1) / chunk;
     pieces = pieces > PASS_PIECES ? pieces : PASS_PIECES;
     pieces = pieces < stage->batch_max ? pieces : stage->batch_max;
-    stage->partials = engine_alloc((size_t)pieces * stage->count * sizeof(float));
+    count = (count + 15) / 16 * 16; /* whole lines of the cache */
+    stage->partial_count = count;
+    stage->partials = engine_alloc((size_t)pieces * count * sizeof(float));
 }
 
 float *
 stage_partial(stage_t *stage, int piece)
 {
-    float *partial = stage->partials + (size_t)piece * stage->count;
-    return memset(partial, 0, stage->count * sizeof(float));
+    float *partial = stage->partials + (size_t)piece * stage->partial_count;
+    return memset(partial, 0, stage->partial_count * sizeof(float));
 }
 
 /* Floats a piece of the sums: a few of them fit the first cache. */
@@ -40,18 +42,24 @@ stage_sum_pieces(const stage_t *stage, const pass_t *pass)
 }
 
 void
+stage_add_partials(const stage_t *stage, const pass_t *pass, size_t first, size_t end,
+                   float *restrict sum)
+{
+    memcpy(sum, stage->partials + first, (end - first) * sizeof(float));
+    for (int p = 1; p < pass->pieces; p++) {
+        const float *restrict partial = stage->partials + (size_t)p * stage->partial_count + first;
+        for (size_t i = 0; i < end - first; i++)
+            sum[i] += partial[i];
+    }
+}
+
+void
 stage_sum_partials(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
     (void)thread;
     size_t first = (size_t)piece * SUM_PIECE, end = first + SUM_PIECE;
     end = end < stage->count ? end : stage->count;
-    float *restrict sum = stage->gradients + first;
-    memcpy(sum, stage->partials + first, (end - first) * sizeof(float));
-    for (int p = 1; p < pass->pieces; p++) {
-        const float *restrict partial = stage->partials + (size_t)p * stage->count + first;
-        for (size_t i = 0; i < end - first; i++)
-            sum[i] += partial[i];
-    }
+    stage_add_partials(stage, pass, first, end, stage->gradients + first);
     stage_update(stage, pass, first, end);
 }
 

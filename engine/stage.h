@@ -79,18 +79,19 @@ struct stage {
     bool has_relu;         /* a relu follows and is done here */
     int batch_max;
     int threads;
-    int pieces_max;               /* of the phases by image, for any n <= batch_max */
-    size_t offset;                /* of the stage's parameters in the block */
-    size_t count;                 /* of those that are trained, which come first */
-    float *parameters;            /* at `offset` in the block */
-    float *gradients;             /* the same */
-    const float *x;               /* (batch_max, in) */
-    float *y;                     /* (batch_max, out) */
-    float *dy;                    /* (batch_max, out) */
-    float *dx;                    /* (batch_max, in), NULL when nobody asks for it */
-    float *partials;              /* (pieces, count): sums over the images of each piece by image */
-    bool is_trained;              /* some of its parameters are updated in this pass */
-    void *own;                    /* the kind's own data */
+    int pieces_max;       /* of the phases by image, for any n <= batch_max */
+    size_t offset;        /* of the stage's parameters in the block */
+    size_t count;         /* of those that are trained, which come first */
+    float *parameters;    /* at `offset` in the block */
+    float *gradients;     /* the same */
+    const float *x;       /* (batch_max, in) */
+    float *y;             /* (batch_max, out) */
+    float *dy;            /* (batch_max, out) */
+    float *dx;            /* (batch_max, in), NULL when nobody asks for it */
+    size_t partial_count; /* floats of one partial gradient: count, or a layout of its own */
+    float *partials;      /* (pieces, partial_count): sums over the images of a piece */
+    bool is_trained;      /* some of its parameters are updated in this pass */
+    void *own;            /* the kind's own data */
     double forward_s, backward_s; /* profile */
 };
 
@@ -122,10 +123,14 @@ stage_chunk(int n)
     return chunk < PASS_CHUNK_MAX ? chunk : PASS_CHUNK_MAX;
 }
 
-/* Gives the stage one partial gradient a piece and the weight phase that adds them up. */
-void stage_partials(stage_t *stage);
-/* Piece p's partial gradient, (count), set to zero. */
+/* Gives the stage one partial gradient of COUNT floats a piece. */
+void stage_partials(stage_t *stage, size_t count);
+/* Piece p's partial gradient, set to zero. */
 float *stage_partial(stage_t *stage, int piece);
+/* Floats [first, end) of all partial gradients, added up in the order of the pieces, to SUM. */
+void stage_add_partials(const stage_t *stage, const pass_t *pass, size_t first, size_t end,
+                        float *sum);
+/* The weight phase of partial gradients that are laid out as the parameters. */
 void stage_sum_partials(stage_t *stage, const pass_t *pass, int piece, int thread);
 int stage_sum_pieces(const stage_t *stage, const pass_t *pass);
 /* The gradients of [first, end), counted from the stage's offset, stand in the gradient block:

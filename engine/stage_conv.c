@@ -221,5 +221,5 @@ stage_conv(stage_t *stage)
         conv->columns[t] = engine_alloc(columns * sizeof(float));
     stage->ops = &CONV_OPS;
     stage->own = conv;
-    stage_partials(stage);
+    stage_partials(stage, stage->count);
 }

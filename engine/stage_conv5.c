@@ -15,6 +15,7 @@ typedef struct {
     float *packed;
     float *padded;
     int32_t *winners; /* (batch_max, K, I, J) */
+    float *sums;      /* of the pieces' gradients: (K) of conv5_gradient_count */
     float **scratch;  /* (threads) */
     int32_t **spare;  /* (threads): the winners of an evaluation, which nobody wants */
 } own_t;
@@ -63,7 +64,7 @@ conv5_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
     const own_t *own = stage->own;
     size_t in = image_count(stage->in), out = image_count(stage->out);
     float *dw = stage->is_trained ? stage_partial(stage, piece) : NULL;
-    float *db = dw ? dw + (bias(stage) - stage->parameters) : NULL;
+    float *db = !dw ? NULL : dw + conv5_gradient_count(&own->conv) * (size_t)own->conv.K;
     int first, end;
     pass_images(pass, piece, &first, &end);
     for (int n = first; n < end; n++) {
@@ -78,6 +79,41 @@ conv5_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
     }
 }
 
+/* Filters a piece of the weight phase. */
+enum { FILTERS_EACH = 8 };
+
+static int
+filter_pieces(const stage_t *stage, const pass_t *pass)
+{
+    (void)pass;
+    return (stage->out.channels + FILTERS_EACH - 1) / FILTERS_EACH;
+}
+
+/* Adds up the partial gradients of some filters, brings them from channel-last rows into the
+ * order of the block, and updates. */
+static void
+conv5_weights(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    (void)thread;
+    const own_t *own = stage->own;
+    const conv5_t *conv = &own->conv;
+    size_t C = (size_t)conv->C, K = (size_t)conv->K, depth = (size_t)conv->depth;
+    size_t count = conv5_gradient_count(conv), pitch = conv5_gradient_pitch(conv);
+    size_t first = (size_t)piece * FILTERS_EACH, end = first + FILTERS_EACH;
+    end = end < K ? end : K;
+    float *sums = own->sums + first * count, *dw = stage->gradients + 25 * C * first;
+    stage_add_partials(stage, pass, first * count, end * count, sums);
+    for (size_t k = first; k < end; k++, sums += count)
+        for (size_t c = 0; c < C; c++)
+            for (size_t u = 0; u < 5; u++, dw += 5)
+                for (size_t v = 0; v < 5; v++)
+                    dw[v] = sums[u * pitch + v * depth + c];
+    stage_add_partials(stage, pass, K * count + first, K * count + end,
+                       stage->gradients + 25 * C * K + first);
+    stage_update(stage, pass, 25 * C * first, 25 * C * end);
+    stage_update(stage, pass, 25 * C * K + first, 25 * C * K + end);
+}
+
 static void
 conv5_free(stage_t *stage)
 {
@@ -89,6 +125,7 @@ conv5_free(stage_t *stage)
     free(own->scratch);
     free(own->spare);
     free(own->packed);
+    free(own->sums);
     free(own->padded);
     free(own->winners);
     free(own);
@@ -99,7 +136,7 @@ static const stage_ops_t CONV5_OPS = {
     .infer = conv5_infer,
     .forward = {{.run = conv5_forward}},
     .backward = {{.run = conv5_backward}},
-    .weights = {.run = stage_sum_partials, .pieces = stage_sum_pieces},
+    .weights = {.run = conv5_weights, .pieces = filter_pieces},
     .free = conv5_free,
 };
 
@@ -130,6 +167,8 @@ stage_conv5(stage_t *stage)
     own->packed = engine_alloc(conv5_packed_count(&own->conv) * sizeof(float));
     own->padded = engine_alloc(filters * CONV5_PADDED * sizeof(float));
     own->winners = engine_alloc((size_t)stage->batch_max * out * sizeof(int32_t));
+    own->sums =
+        engine_alloc(conv5_gradient_count(&own->conv) * (size_t)own->conv.K * sizeof(float));
     own->scratch = engine_alloc(threads * sizeof(float *));
     own->spare = engine_alloc(threads * sizeof(int32_t *));
     for (size_t t = 0; t < threads; t++) {
@@ -138,5 +177,5 @@ stage_conv5(stage_t *stage)
     }
     stage->ops = &CONV5_OPS;
     stage->own = own;
-    stage_partials(stage);
+    stage_partials(stage, (conv5_gradient_count(&own->conv) + 1) * (size_t)own->conv.K);
 }

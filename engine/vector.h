@@ -89,6 +89,50 @@ maximum(vec_t a, vec_t b)
     return select(a > b, a, b);
 }
 
+/* Four floats whatever LANES is. */
+typedef float quad_t __attribute__((vector_size(16)));
+typedef int32_t iquad_t __attribute__((vector_size(16)));
+typedef float quad_at_t __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t iquad_at_t __attribute__((vector_size(16), aligned(4), may_alias));
+
+INLINE quad_t
+load_quad(const float *p)
+{
+    return *(const quad_at_t *)p;
+}
+
+INLINE void
+store_quad(float *p, quad_t v)
+{
+    *(quad_at_t *)p = v;
+}
+
+/* Puts the lanes of a and b whose condition holds one after the other; returns how many. What
+ * follows them, up to four in all, is overwritten. */
+INLINE int
+put_chosen(iquad_t condition, iquad_t a, quad_t b, int32_t *target_a, float *target_b)
+{
+#if defined(__AVX2__)
+    static const int32_t CHOSEN[16][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0},
+                                          {2, 0, 0, 0}, {0, 2, 0, 0}, {1, 2, 0, 0}, {0, 1, 2, 0},
+                                          {3, 0, 0, 0}, {0, 3, 0, 0}, {1, 3, 0, 0}, {0, 1, 3, 0},
+                                          {2, 3, 0, 0}, {0, 2, 3, 0}, {1, 2, 3, 0}, {0, 1, 2, 3}};
+    int mask = __builtin_ia32_movmskps((quad_t)condition);
+    iquad_t order = *(const iquad_at_t *)CHOSEN[mask];
+    *(iquad_at_t *)target_a = (iquad_t)__builtin_ia32_vpermilvarps((quad_t)a, order);
+    store_quad(target_b, __builtin_ia32_vpermilvarps(b, order));
+    return __builtin_popcount((unsigned)mask);
+#else
+    int used = 0;
+    for (int l = 0; l < 4; l++) {
+        target_a[used] = a[l];
+        target_b[used] = b[l];
+        used += condition[l] != 0;
+    }
+    return used;
+#endif
+}
+
 /* Eight floats whatever LANES is: a row of a 5x5 filter and a little. */
 enum { ROW_LANES = LANES < 8 ? LANES : 8, ROW_PARTS = 8 / ROW_LANES };
 typedef float part_t __attribute__((vector_size(4 * ROW_LANES)));

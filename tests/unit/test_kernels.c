@@ -137,6 +137,15 @@ check_forward(const problem_t *p)
             }
 }
 
+/* Where the kernel has the gradient of weight i of (K, C, 5, 5). */
+static size_t
+gradient_place(const conv5_t *conv, size_t i)
+{
+    size_t C = (size_t)conv->C, v = i % 5, u = i / 5 % 5, c = i / 25 % C, k = i / 25 / C;
+    return k * conv5_gradient_count(conv) + u * conv5_gradient_pitch(conv) +
+           v * (size_t)conv->depth + c;
+}
+
 /* Both gradients from the kernel's own winners, added up plainly. */
 static void
 check_backward(problem_t *p, const kernels_t *set)
@@ -146,12 +155,17 @@ check_backward(problem_t *p, const kernels_t *set)
     float *padded = engine_alloc(filters * CONV5_PADDED * sizeof(float));
     float *drawn = draw_floats(p->out, 1), *dy = exactly(drawn, p->out);
     float *x = exactly(p->x, p->in), *dx = exactly(p->x, p->in);
-    float *start = draw_floats(p->weights + (size_t)conv->K, 1),
-          *block = exactly(start, p->weights + (size_t)conv->K);
+    size_t count = conv5_gradient_count(conv);
+    size_t K = (size_t)conv->K;
+    float *start = draw_floats((count + 1) * K, 1), *block = exactly(start, (count + 1) * K);
+    float *dw = engine_alloc((p->weights + K) * sizeof(float));
     double *dw_expected = engine_alloc((p->weights + (size_t)conv->K) * sizeof(double));
     double *dx_expected = engine_alloc(p->in * sizeof(double));
-    for (size_t i = 0; i < p->weights + (size_t)conv->K; i++)
-        dw_expected[i] = (double)start[i]; /* the kernel adds */
+    /* The kernel adds to channel-last rows. */
+    for (size_t i = 0; i < p->weights; i++)
+        dw_expected[i] = (double)start[gradient_place(conv, i)];
+    for (size_t k = 0; k < K; k++)
+        dw_expected[p->weights + k] = (double)start[K * count + k];
     for (size_t at = 0; at < p->out; at++) {
         int k = (int)at / (conv->I * conv->J);
         double g = p->y[at] > 0 ? (double)dy[at] : 0;
@@ -165,14 +179,14 @@ check_backward(problem_t *p, const kernels_t *set)
                 dx_expected[place] += g * (double)p->w[tap];
             }
     }
-    /* The rows of dw may be read, not written, three floats past the weights: the biases are there.
-     */
-    set->conv5_weight_gradient(conv, x, p->y, dy, p->winners, p->scratch, block,
-                               block + p->weights);
+    set->conv5_weight_gradient(conv, x, p->y, dy, p->winners, p->scratch, block, block + K * count);
+    for (size_t i = 0; i < p->weights; i++)
+        dw[i] = block[gradient_place(conv, i)];
+    memcpy(dw + p->weights, block + K * count, K * sizeof(float));
     set->conv5_pad(conv, p->w, padded);
     set->conv5_input_gradient(conv, padded, p->y, dy, p->winners, p->scratch, dx);
     double n = (double)(conv->I * conv->J);
-    check_close("dw", block, dw_expected, p->weights + (size_t)conv->K, 4e-7 * n + 1e-6);
+    check_close("dw", dw, dw_expected, p->weights + (size_t)conv->K, 4e-7 * n + 1e-6);
     check_close("dx", dx, dx_expected, p->in, 1e-7 * conv->K * 9 + 1e-6);
     free(padded);
     free(drawn);
@@ -181,6 +195,7 @@ check_backward(problem_t *p, const kernels_t *set)
     free(dx);
     free(start);
     free(block);
+    free(dw);
     free(dw_expected);
     free(dx_expected);
 }
