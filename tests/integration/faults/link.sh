@@ -2,14 +2,18 @@
 # A cut link: the coordinator in one network namespace, a worker in another, a veth pair between them, taken down in each
 # phase. Off loopback, so with keys. The worker is named after the limit and the policy applied; its late update is
 # dropped and recorded; a link healed within the limit costs nothing but time, and nothing is counted twice.
-# cases: fail_training fail_loading fail_joining fail_sending fail_averaging continue_training continue_sending
-# cases: late healed_training healed_sending healed_averaging respawn_training
+# cases: fail_joining fail_loading fail_training fail_sending fail_averaging fail_writing
+# cases: continue_joining continue_loading continue_training continue_sending continue_averaging continue_writing
+# cases: respawn_joining respawn_loading respawn_training respawn_sending respawn_averaging respawn_writing
+# cases: healed_joining healed_loading healed_training healed_sending healed_averaging healed_writing
+# cases: late_training late_sending
 . "$SUPPORT/needs.sh"
 needs root ip unshare
 . "$SUPPORT/faults.sh"
 IFS=_ read -r what phase <<<"$case"
 far="dmlx-far-$$"
-address="10.$((RANDOM % 200 + 20)).$((RANDOM % 250)).1"
+third=$((RANDOM % 200 + 20)) second=$((RANDOM % 250))
+address="10.$third.$second.1"
 
 trap 'status=$?; ip netns del "$far" 2>/dev/null; ip netns del "$far-here" 2>/dev/null; (exit $status); finish' EXIT
 ip netns add "$far-here" && ip netns add "$far" || exit 1
@@ -24,21 +28,33 @@ link() {
     ip -n "$far" link set there "$1" || fault "the link does not go $1"
 }
 
-policy=fail silence=2
+# Whether bytes between the two namespaces wait to be acknowledged, as PID's end of it has them.
+has_unsent() {
+    awk -v far="$(printf '%02X%02X%02X%02X' 2 "$second" "$third" 10)" \
+        'index($2 " " $3, far ":") && $4 == "01" && $5 !~ /^00000000/ { found = 1 } END { exit !found }' "/proc/$1/net/tcp"
+}
+
+# How often PID's first thread has slept.
+naps() {
+    awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$1/status"
+}
+has_napped() {
+    [ "$(naps "$1")" -ge "$2" ]
+}
+
+policy=$what silence=2 patience=5
 case $what in
-continue | late) policy=continue ;;
-respawn) policy=respawn ;;
-healed) silence=20 ;;
+late) policy=continue ;;
+healed) policy=fail silence=20 patience=20 ;;
 esac
 sed -i "s/silence_s = 4/silence_s = $silence/" tiny.cfg
-[ "$case" != fail_joining ] || sed -i 's/join_s = 20/join_s = 3/' tiny.cfg
+[ "$phase" != joining ] || [ "$what" = healed ] || sed -i 's/join_s = 20/join_s = 5/' tiny.cfg
 case $phase in
 joining | loading) place=worker-2:$phase:0 ;;
-averaging) place=coordinator:averaging:2 ;;
-sending) place=worker-2:sending:2 ;;
-*) place=worker-2:training:2 ;;
+training | sending) place=worker-2:$phase:2 ;;
+averaging | writing) place=coordinator:$phase:2 ;;
 esac
-[ "$what" = late ] || model=$(undisturbed)
+[[ $what != @(healed|respawn) ]] || model=$(undisturbed)
 dmlx keys 3 >/dev/null
 pause_at "$place"
 # A run that lasts until the late update is there.
@@ -53,16 +69,21 @@ for rank in 0 1; do
     workers+=($!)
 done
 wait_for_line serve.err 'worker-0.* came' 20 && wait_for_line serve.err 'worker-1.* came' 20
-ip netns exec "$far" dmlx work --wait 5 --keys keys/worker-2 "tcp://$address:7070" >worker-2.out 2>&1 &
+ip netns exec "$far" dmlx work --wait "$patience" --keys keys/worker-2 "tcp://$address:7070" >worker-2.out 2>&1 &
 cut_off=$!
 await_pause "$place"
 link down
+before=$(naps "$paused")
 kill -CONT "$paused"
 
 case $what in
 healed)
-    # It goes on, speaks into the void for a while, and is heard when the link is back.
-    [ "$phase" = averaging ] || wait_for_line worker-2.out '^round 2' 20 || fault "worker 2 is not through round 2"
+    # They speak into the void for a while, and are heard when the link is back.
+    if [ "$phase" = joining ]; then
+        until_true 20 has_napped "$cut_off" $((before + 5))
+    else
+        until_true 20 has_unsent "$paused"
+    fi || fault "nobody spoke while the link was down"
     link up
     ;;
 late)
@@ -74,6 +95,7 @@ late)
     ;;
 respawn)
     wait_for_line serve.err 'worker 2.*lost' 20 || fault "it was not missed: $(cat serve.err)"
+    kill -KILL "$cut_off" 2>/dev/null # as who starts another does first
     link up
     ip netns exec "$far" dmlx work --keys keys/worker-2 "tcp://$address:7070" >again.out 2>&1 || fault "again: $(cat again.out)"
     ;;
@@ -82,23 +104,25 @@ esac
 wait "$serve"
 status=$?
 for worker in "${workers[@]}" "$cut_off"; do
-    wait "$worker"
+    wait "$worker" 2>/dev/null
 done
 case $what in
 fail)
     expect_equal "status" 1 "$status"
     expect_text "the worker, its host and phase" 'worker 2.*(lost|refused) after [0-9]+ ms of (joining|loading|training)' serve.err
-    expect_text "the limit" '(for|within) [23]000 ms' serve.err
+    expect_text "the limit" '(for|within) [25]000 ms' serve.err
     ;;
 continue | late)
     [ "$what" = late ] && expected=130 || expected=0
     expect_equal "status ($(tail serve.err))" $expected "$status"
     expect_text "the loss is not recorded" 'going on with 2 of 3 workers' serve.out
     [ "$what" = continue ] || expect_text "the late update is not recorded" 'dropped UPDATE from worker 2' serve.out
+    [ "$what" = late ] || expect_equal "rounds" 4 "$(grep -c '"record":"round"' serve.out)"
     ;;
 healed | respawn)
     expect_equal "status ($(cat serve.err))" 0 "$status"
     expect_equal "model" "$model" "$(sum_of model.safetensors)"
     expect_equal "rounds" 4 "$(grep -c '"record":"round"' serve.out)"
+    [ "$what" = healed ] || expect_text "the loss is not recorded" '"record":"lost".*worker 2' serve.out
     ;;
 esac
