@@ -65,11 +65,12 @@ facts_json(const checkpoint_t *checkpoint)
                                               real(sum->throttled_s), real(sum->cores_limit)));
     }
     return json_pack(
-        "{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:b,s:b,s:o}", "attempt", checkpoint->attempt,
-        "experiment", checkpoint->experiment, "round", checkpoint->round, "rounds",
-        checkpoint->rounds, "parts", checkpoint->parts, "t_s", real(checkpoint->t_s), "train_loss",
-        real(checkpoint->train_loss), "samples", (json_int_t)checkpoint->samples, "sent_bytes",
-        (json_int_t)checkpoint->sent_bytes, "received_bytes",
+        "{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:b,s:b,s:o}", "attempt",
+        checkpoint->attempt, "experiment", checkpoint->experiment, "round", checkpoint->round,
+        "rounds", checkpoint->rounds, "parts", checkpoint->parts, "t_s", real(checkpoint->t_s),
+        "train_loss", real(checkpoint->train_loss), "time_to_accuracy_s",
+        real(checkpoint->time_to_accuracy_s), "samples", (json_int_t)checkpoint->samples,
+        "sent_bytes", (json_int_t)checkpoint->sent_bytes, "received_bytes",
         (json_int_t)checkpoint->received_bytes, "n_parameters",
         (json_int_t)checkpoint->n_parameters, "has_velocities", checkpoint->velocities != NULL,
         "has_server_velocity", checkpoint->server_velocity != NULL, "sums", sums);
@@ -148,6 +149,7 @@ read_facts(const json_t *facts, checkpoint_t *checkpoint, parts_t *has)
     checkpoint->nodes = (int)nodes;
     checkpoint->t_s = number_of(json_object_get(facts, "t_s"));
     checkpoint->train_loss = number_of(json_object_get(facts, "train_loss"));
+    checkpoint->time_to_accuracy_s = number_of(json_object_get(facts, "time_to_accuracy_s"));
     checkpoint->samples = count_of(facts, "samples");
     checkpoint->sent_bytes = count_of(facts, "sent_bytes");
     checkpoint->received_bytes = count_of(facts, "received_bytes");

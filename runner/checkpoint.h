@@ -26,13 +26,14 @@ typedef struct checkpoint_sums {
 } checkpoint_sums_t;
 
 typedef struct checkpoint {
-    char attempt[48];    // that was at work
-    char experiment[65]; // SHA-256 of the cell's text: nothing else may go on from here
-    int round, rounds;   // done, of so many
-    int parts;           // attempts that these rounds took, this one included
-    double t_s;          // of those rounds
-    double train_loss;   // of the last
-    int64_t samples;     // trained on
+    char attempt[48];          // that was at work
+    char experiment[65];       // SHA-256 of the cell's text: nothing else may go on from here
+    int round, rounds;         // done, of so many
+    int parts;                 // attempts that these rounds took, this one included
+    double t_s;                // of those rounds
+    double train_loss;         // of the last
+    double time_to_accuracy_s; // of t_s, when the model had train.target_accuracy; NAN: not yet
+    int64_t samples;           // trained on
     int64_t sent_bytes, received_bytes;
     int nodes;
     checkpoint_sums_t *sums; // (nodes)

@@ -39,6 +39,7 @@ typedef struct server {
     worker_row_t *rows; // (nodes) of the round under way
     int n_rows;
     double first_s;       // when the first broadcast of this attempt began
+    double paused_s;      // testing the model behind the round before: nobody's wait nor T
     checkpoint_t state;   // behind the last whole round; its sums run over all rounds
     checkpoint_t resumed; // where an earlier attempt stopped: round 0 when there was none
     float *velocities;    // (nodes, n) being told in the round under way; NULL: they are not
@@ -115,6 +116,7 @@ take_update(void *context, const coordinator_update_t *update, transport_error_t
         memcpy(server->velocities + update->rank * n, update->array + n, n * sizeof(float));
     row.rank = (int)update->rank;
     row.send_s = fmax(0, update->arrived_s - row.compute_s);
+    row.wait_s -= fmin(row.wait_s, server->paused_s);
     row.sent_bytes = (int64_t)update->received_bytes;
     server->rows[server->n_rows++] = row;
     return true;
@@ -334,6 +336,18 @@ take_mean(server_t *server)
         memcpy(server->velocities + (size_t)rank * n, server->block + n, n * sizeof *parameters);
 }
 
+// Tests the model between rounds, where that is asked for and due.
+static int
+seek_target(server_t *server)
+{
+    double before_s = server->role->evaluation_s;
+    int status = role_seek_target(server->role, server->network, server->data, &server->state);
+    server->paused_s = server->role->evaluation_s - before_s;
+    if (status != STATUS_DONE)
+        coordinator_abort(server->coordinator, "the coordinator could not test the model");
+    return status;
+}
+
 static int
 run_round(server_t *server, int round)
 {
@@ -352,13 +366,16 @@ run_round(server_t *server, int round)
         .rounds = server->rounds,
         .round_s = ended_s - began_s,
         .aggregate_s = coordinator_times(server->coordinator).take_s + ended_s - last_s,
-        .elapsed_s = server->resumed.t_s + ended_s - server->first_s,
+        .elapsed_s = server->resumed.t_s + ended_s - server->first_s - server->role->evaluation_s,
         .n_workers = server->n_rows,
         .workers = server->rows,
     };
     add_up(server, &report);
     phase_enter("writing", round);
     report_round(&server->role->reporter, &report);
+    int status = seek_target(server);
+    if (status != STATUS_DONE)
+        return status;
     if (server->role->experiment.cluster.checkpoint && round < server->rounds)
         role_report_checkpoint(server->role, &server->state, network_parameters(server->network));
     return server->role->reporter.is_broken
@@ -375,6 +392,7 @@ sum_up(server_t *server)
     result->t_s = state->t_s;
     result->samples = state->samples;
     result->train_loss = state->train_loss;
+    result->time_to_accuracy_s = state->time_to_accuracy_s;
     result->parts = state->parts;
     transport_counters_t counters = coordinator_counters(server->coordinator);
     result->sent_bytes = server->resumed.sent_bytes + (int64_t)counters.sent_bytes;
@@ -452,7 +470,8 @@ open_state(server_t *server)
                                 .parts = 1,
                                 .nodes = server->nodes,
                                 .n_parameters = n,
-                                .train_loss = NAN};
+                                .train_loss = NAN,
+                                .time_to_accuracy_s = NAN};
         state->sums = memory_new(nodes * sizeof *state->sums);
         if (has_velocities)
             state->velocities = memory_new(nodes * n * sizeof(float));

@@ -22,7 +22,8 @@ open_state(role_t *role, trainee_t *trainee, checkpoint_t *state)
                                 .parts = 1,
                                 .nodes = 1,
                                 .n_parameters = n,
-                                .train_loss = NAN};
+                                .train_loss = NAN,
+                                .time_to_accuracy_s = NAN};
         state->sums = memory_new(sizeof *state->sums);
     } else if (state->n_parameters != n || state->nodes != 1 || state->rounds != trainee->rounds ||
                (state->velocities != NULL) != has_velocities) {
@@ -79,6 +80,9 @@ train_round(role_t *role, trainee_t *trainee, checkpoint_t *state, int round)
                              .workers = &row};
     phase_enter("writing", round);
     report_round(&role->reporter, &report);
+    status = role_seek_target(role, trainee->network, trainee->data, state);
+    if (status != STATUS_DONE)
+        return status;
     if (role->experiment.cluster.checkpoint && round < trainee->rounds) {
         if (state->velocities)
             memcpy(state->velocities, trainer_velocity(trainee->trainer),
@@ -106,6 +110,7 @@ train(role_t *role, trainee_t *trainee, result_report_t *result)
         result->t_s = result->work_s = state.t_s;
         result->samples = state.samples;
         result->train_loss = state.train_loss;
+        result->time_to_accuracy_s = state.time_to_accuracy_s;
         result->throttled_s = state.sums->throttled_s;
         result->cores_limit = state.sums->cores_limit;
         result->cores_granted = state.sums->cpu_s / state.t_s;

@@ -7,8 +7,8 @@
 // places are separated by commas. Without the variable this costs one look at a pointer.
 //
 //     worker      joining, loading (round 0), training, sending
-//     coordinator joining (round 0), averaging, writing
-//     standalone  loading (round 0), training, writing
+//     coordinator joining (round 0), averaging, evaluating, writing
+//     standalone  loading (round 0), training, evaluating, writing
 //     run         writing
 //
 // "writing" of the round behind the last is the result and the model.

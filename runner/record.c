@@ -67,6 +67,8 @@ result_unknown(void)
         .accuracy = NAN,
         .loss = NAN,
         .train_loss = NAN,
+        .target_accuracy = NAN,
+        .time_to_accuracy_s = NAN,
         .samples = -1,
         .sent_bytes = -1,
         .received_bytes = -1,
@@ -269,8 +271,9 @@ open_table(const char *path, const draft_t *header, record_error_t *error)
 
 static const char runs_head[] = "cell,nodes,cores";
 static const char runs_tail[] =
-    ",repeat,attempt,status,data,t_s,work_s,overhead_s,accuracy,loss,train_loss,samples,"
-    "samples_per_s,sent_bytes,received_bytes,cores_asked,cores_granted,cores_limit,throttled_s,"
+    ",repeat,attempt,status,data,t_s,work_s,overhead_s,accuracy,loss,train_loss,"
+    "target_accuracy,time_to_accuracy_s,samples,samples_per_s,sent_bytes,received_bytes,cores_"
+    "asked,cores_granted,cores_limit,throttled_s,"
     "startup_s,evaluation_s,model_sha256,seed,started,launcher,core_speed,link_mbit,enforced,parts,"
     "note\n";
 static const char rounds_header[] =
@@ -565,6 +568,8 @@ run_line(const record_t *record, const run_row_t *row, draft_t *line)
     add_number(line, result->accuracy);
     add_number(line, result->loss);
     add_number(line, result->train_loss);
+    add_number(line, result->target_accuracy);
+    add_number(line, result->time_to_accuracy_s);
     add_count(line, result->samples);
     add_number(line, result->samples < 0 ? NAN : (double)result->samples / result->t_s);
     add_count(line, result->sent_bytes);

@@ -56,15 +56,26 @@ static const field_t round_fields[] = {
 };
 
 static const field_t result_fields[] = {
-    REAL(result_report_t, t_s),           REAL(result_report_t, work_s),
-    REAL(result_report_t, accuracy),      REAL(result_report_t, loss),
-    REAL(result_report_t, train_loss),    COUNT(result_report_t, samples),
-    COUNT(result_report_t, sent_bytes),   COUNT(result_report_t, received_bytes),
-    REAL(result_report_t, cores_granted), REAL(result_report_t, cores_limit),
-    REAL(result_report_t, throttled_s),   REAL(result_report_t, startup_s),
-    REAL(result_report_t, evaluation_s),  TEXT(result_report_t, model_sha256),
-    TEXT(result_report_t, data),          TEXT(result_report_t, data_xxh128),
-    INT(result_report_t, parts),          {0},
+    REAL(result_report_t, t_s),
+    REAL(result_report_t, work_s),
+    REAL(result_report_t, accuracy),
+    REAL(result_report_t, loss),
+    REAL(result_report_t, train_loss),
+    COUNT(result_report_t, samples),
+    REAL(result_report_t, target_accuracy),
+    REAL(result_report_t, time_to_accuracy_s),
+    COUNT(result_report_t, sent_bytes),
+    COUNT(result_report_t, received_bytes),
+    REAL(result_report_t, cores_granted),
+    REAL(result_report_t, cores_limit),
+    REAL(result_report_t, throttled_s),
+    REAL(result_report_t, startup_s),
+    REAL(result_report_t, evaluation_s),
+    TEXT(result_report_t, model_sha256),
+    TEXT(result_report_t, data),
+    TEXT(result_report_t, data_xxh128),
+    INT(result_report_t, parts),
+    {0},
 };
 
 static const field_t joined_fields[] = {

@@ -65,13 +65,15 @@ typedef struct result_report {
     double t_s;    // from the first broadcast to the final averaged model
     double work_s; // mean over the workers of the time inside their training loops
     double accuracy, loss, train_loss;
+    double target_accuracy;    // NAN: none was asked for
+    double time_to_accuracy_s; // of T, when a test found it reached; NAN: it was not
     int64_t samples;
     int64_t sent_bytes, received_bytes; // by the coordinator
     double cores_granted;               // sum over the workers of CPU seconds a second of training
     double cores_limit;                 // sum of the limits read back; NAN without limits
     double throttled_s;                 // mean over the workers
     double startup_s;                   // from the role's start to the first broadcast
-    double evaluation_s;                // of the final model on the test set
+    double evaluation_s;                // of the model on the test set, all tests together
     char model_sha256[65];
     char data[32]; // "cifar10", "synthetic"
     char data_xxh128[33];

@@ -16,6 +16,7 @@
 #include "runner/host_facts.h"
 #include "runner/launch.h"
 #include "runner/memory.h"
+#include "runner/phase.h"
 #include "runner/signals.h"
 #include "runner/version.h"
 #include "runner/warden.h"
@@ -285,20 +286,59 @@ report_the_model(role_t *role, const network_t *network, const float *parameters
     return status;
 }
 
-int
-role_finish(role_t *role, network_t *network, const dataset_t *data, result_report_t *result)
+// Tests the model as it stands; the caller releases `evaluation`.
+static int
+test_model(role_t *role, network_t *network, const dataset_t *data, evaluation_t *evaluation)
 {
     engine_error_t error = {{0}};
-    evaluation_t evaluation = {0};
     double began_s = clock_s();
-    int status = evaluate(network, data, DATASET_TEST, stop_when_asked, NULL, &evaluation, &error);
+    int status = evaluate(network, data, DATASET_TEST, stop_when_asked, NULL, evaluation, &error);
     if (status == ENGINE_INTERRUPTED)
         return role_fail(role, STATUS_INTERRUPTED, "interrupted during evaluation");
     if (status != 0)
         return role_fail(role, STATUS_RUN_FAILED, "%s", error.text);
-    result->evaluation_s = clock_s() - began_s;
+    role->evaluation_s += clock_s() - began_s;
+    return STATUS_DONE;
+}
+
+// How many of the tests, which are spread evenly over the rounds, are due behind a round.
+static long
+tests_due(const role_t *role, int round, int rounds)
+{
+    return (long)((int64_t)role->experiment.train.evaluations * round / rounds);
+}
+
+int
+role_seek_target(role_t *role, network_t *network, const dataset_t *data, checkpoint_t *state)
+{
+    double target = role->experiment.train.target_accuracy;
+    if (target <= 0 || isfinite(state->time_to_accuracy_s) || state->round >= state->rounds ||
+        tests_due(role, state->round, state->rounds) ==
+            tests_due(role, state->round - 1, state->rounds))
+        return STATUS_DONE;
+    evaluation_t evaluation = {0};
+    phase_enter("evaluating", state->round);
+    int status = test_model(role, network, data, &evaluation);
+    if (status == STATUS_DONE && evaluation.accuracy >= target)
+        state->time_to_accuracy_s = state->t_s;
+    evaluation_release(&evaluation);
+    return status;
+}
+
+int
+role_finish(role_t *role, network_t *network, const dataset_t *data, result_report_t *result)
+{
+    evaluation_t evaluation = {0};
+    int status = test_model(role, network, data, &evaluation);
+    if (status != STATUS_DONE)
+        return status;
+    double target = role->experiment.train.target_accuracy;
+    result->evaluation_s = role->evaluation_s;
     result->accuracy = evaluation.accuracy;
     result->loss = evaluation.loss;
+    result->target_accuracy = target > 0 ? target : NAN;
+    if (target > 0 && isnan(result->time_to_accuracy_s) && evaluation.accuracy >= target)
+        result->time_to_accuracy_s = result->t_s;
     evaluation_release(&evaluation);
     model_hash(network, network_parameters(network), result->model_sha256);
     dataset_checksum(data, result->data_xxh128);

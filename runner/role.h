@@ -45,8 +45,9 @@ typedef struct role {
     experiment_t experiment; // of the cell
     plan_t *plan;            // of which `cell` is the one that is run
     const plan_cell_t *cell;
-    char *text; // of the cell: what workers are sent
-    int blamed; // the worker to blame for a failure: its rank + 1; 0: none
+    char *text;          // of the cell: what workers are sent
+    double evaluation_s; // spent so far on testing the model, which is no part of T
+    int blamed;          // the worker to blame for a failure: its rank + 1; 0: none
 
     // What came on standard input beside the experiment; NULL where nothing did.
     char *ring;       // text of a key ring, wiped by role_keys
@@ -84,6 +85,11 @@ int role_read_text(role_t *role, const char *text, const char *from);
 
 // Threads to train on: --threads, else as many as the cell's cores allow.
 int role_threads(const role_t *role);
+
+// With train.target_accuracy, and not having reached it: tests the model behind the state's round,
+// if it is that round's turn, and notes state->t_s as the time to it. The last round's turn is
+// role_finish.
+int role_seek_target(role_t *role, network_t *network, const dataset_t *data, checkpoint_t *state);
 
 // Evaluates the network on the test set, fills in accuracy, loss, hash and data, and reports result
 // and model.

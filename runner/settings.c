@@ -96,6 +96,15 @@ const setting_t settings[] = {
      .is_axis = true, .also = "outer_momentum slow_momentum slowmo",
      .help = "Share of the coordinator's last step that is added to the next, as in FedAvgM and "
              "SlowMo; it makes steps longer by up to 1 / (1 - server_momentum)."},
+    {"train.target_accuracy", SETTING_REAL, AT(train.target_accuracy), 0, .min = 0, .max = 1,
+     .also = "target goal_accuracy",
+     .help = "Accuracy on the test set, from 0 to 1, to which the time is measured: it becomes the "
+             "column time_to_accuracy_s, empty where it was not reached. 0 measures none."},
+    {"train.evaluations", SETTING_INTEGER, AT(train.evaluations), 20, .min = 1, .max = 1e6,
+     .also = "evaluate_every eval_every",
+     .help = "With target_accuracy: how often the model is tested, evenly over the rounds and the "
+             "last time at the end, until it has that accuracy. The time of the tests is no part "
+             "of T."},
     {"train.weight_decay", SETTING_REAL, AT(train.weight_decay), 0, .min = 0, .max = 1,
      .is_axis = true, .also = "decay l2",
      .help = "Share of each weight that is added to its gradient."},

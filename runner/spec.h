@@ -88,6 +88,8 @@ typedef struct train {
     int momentum_rounds;         // momentum_rounds_t: what a round makes of the velocities
     double server_learning_rate; // of the coordinator's step; 1 and
     double server_momentum;      // 0 are plain averaging
+    double target_accuracy;      // the time to it is measured; 0: it is not
+    long evaluations;            // how often the model is tested for that, evenly over the rounds
     long seed;
     int parallelism; // parallelism_t
     int partition;   // partition_t

@@ -26,6 +26,7 @@ some_state(void)
                           .parts = 2,
                           .t_s = 0.1 + 0.2,
                           .train_loss = NAN,
+                          .time_to_accuracy_s = 1.0 / 3,
                           .samples = 12345678901,
                           .sent_bytes = 7,
                           .received_bytes = -1,
@@ -52,6 +53,7 @@ every_bit_comes_back(void **test_state)
     assert_int_equal(back.rounds, 20);
     assert_int_equal(back.parts, 2);
     assert_true(back.t_s == state.t_s && isnan(back.train_loss));
+    assert_true(back.time_to_accuracy_s == state.time_to_accuracy_s);
     assert_true(back.samples == 12345678901 && back.received_bytes == -1);
     assert_memory_equal(back.parameters, parameters, sizeof parameters);
     assert_memory_equal(back.velocities, velocities, sizeof velocities);
