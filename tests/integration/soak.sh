@@ -31,7 +31,6 @@ await_rows() {
     done
 }
 
-groups_before=$(find /sys/fs/cgroup -type d -name 'dmlx-*' 2>/dev/null | wc -l)
 began=$EPOCHREALTIME
 dmlx run --no-figures soak.cfg >/dev/null 2>run.err &
 run=$!
@@ -49,4 +48,4 @@ expect_equal "runs" "$runs" "$(grep -c ',done,' results/soak/runs.csv)"
 [ $((fds_late - fds_early)) -le 8 ] || fault "descriptors grew from $fds_early to $fds_late"
 [ $((threads_late - threads_early)) -le 1 ] || fault "threads grew from $threads_early to $threads_late"
 left=$(marked_gone_within "$DMLX_CASE_MARK" 5) || fault "left behind: $left"
-expect_equal "control groups" "$groups_before" "$(find /sys/fs/cgroup -type d -name 'dmlx-*' 2>/dev/null | wc -l)"
+left=$(cgroups_gone_within "dmlx-*-$run-" 5) || fault "control groups: $left"

@@ -24,6 +24,7 @@ start_shell(const char *script, process_options_t options)
 {
     const char *argv[] = {"/bin/sh", "-c", script, NULL};
     options.argv = argv;
+    options.death_signal = SIGKILL; /* a test that fails leaves nothing behind */
     process_t process;
     fault_t fault = {""};
     if (process_start(&options, &process, &fault) != 0)
@@ -269,15 +270,18 @@ static void
 processes_are_found_by_their_mark(void **state)
 {
     (void)state;
-    const char *environment[] = {"DMLX_TEST_MARK=this one", NULL};
+    char mark[64], start_of_mark[64];
+    snprintf(start_of_mark, sizeof start_of_mark, "DMLX_TEST_MARK=%d", (int)getpid());
+    snprintf(mark, sizeof mark, "%s and more", start_of_mark);
+    const char *environment[] = {mark, NULL};
     process_t child =
         start_shell("exec sleep 1000", (process_options_t){.environment = environment});
     pid_t pids[4] = {0};
-    assert_int_equal(process_marked("DMLX_TEST_MARK=this one", pids, 4), 1);
+    assert_int_equal(process_marked(mark, pids, 4), 1);
     assert_int_equal(pids[0], child.pid);
-    assert_int_equal(process_marked("DMLX_TEST_MARK=this", pids, 4), 0);
+    assert_int_equal(process_marked(start_of_mark, pids, 4), 0);
     assert_int_equal(process_stop(&child, LIMIT_MS, NULL), 0);
-    assert_int_equal(process_marked("DMLX_TEST_MARK=this one", pids, 4), 0);
+    assert_int_equal(process_marked(mark, pids, 4), 0);
     process_close(&child);
 }
 
