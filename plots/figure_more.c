@@ -172,10 +172,80 @@ figure_rounds(const figure_source_t *source, const char *axis, figure_t *figure)
 
 // ---- what accuracy costs ----
 
+// The accuracy that times were measured to; NAN where none was asked for.
+static double
+target_of(const figure_side_t *side)
+{
+    for (size_t s = 0; s < side->n; s++) {
+        for (size_t i = 0; i < side->summaries[s]->n_cells; i++) {
+            const double target = side->summaries[s]->cells[i].target_accuracy;
+            if (isfinite(target))
+                return target;
+        }
+    }
+    return NAN;
+}
+
+// The time to the target as a bar a cell, before the pale one of the whole T.
+static bool
+draw_times_to(const figure_source_t *source, double target, figure_t *figure)
+{
+    char **labels = NULL;
+    size_t n = 0;
+    draft_add(&figure->csv, "series,position,time_to_accuracy_s,low,high,t_s,target_accuracy\n");
+    for (size_t s = 0; s < source->measured.n; s++) {
+        const summary_t *summary = source->measured.summaries[s];
+        for (size_t i = 0; i < summary->n_cells; i++) {
+            const summary_cell_t *cell = &summary->cells[i];
+            const estimate_t to = cell->quantities[QUANTITY_TIME_TO];
+            if (cell->n == 0 || cell->target_accuracy != target)
+                continue;
+            labels = plots_resize(labels, n + 1, sizeof *labels);
+            labels[n] = summary_label(summary, i);
+            const double numbers[] = {
+                (double)n, to.mean, to.low, to.high, cell->quantities[QUANTITY_T].mean, target};
+            figure_row(&figure->csv, isfinite(to.mean) ? "reached" : "missed", numbers,
+                       sizeof numbers / sizeof *numbers);
+            n++;
+        }
+    }
+    char *title = plots_format("What accuracy costs: time to %.4g %%", 100.0 * target);
+    figure_begin(source, figure, title, 1);
+    free(title);
+    draft_t *script = &figure->script;
+    draft_add(script,
+              "set ylabel 'seconds of training'\nset yrange [0:*]\nset xrange [-0.6:%zu.6]\nset "
+              "xlabel 'nodes : cores of the whole cluster'\neval key_below(1)\nset border 2\n",
+              n - 1);
+    figure_tics(script, (const char *const *)labels, n);
+    if (n > 14)
+        draft_add(script, "set xtics rotate by -40\nset bmargin 8\n");
+    figure_open(script);
+    figure_plot(script, "missed", "position", "'t_s':(0.7)",
+                "boxes fillstyle solid 1 linecolor rgb pale notitle");
+    figure_plot(script, "missed", "position", "'t_s':('not reached')",
+                "labels offset 0,0.7 textcolor rgb grey notitle");
+    figure_plot(script, "reached", "position", "'t_s':(0.7)",
+                "boxes fillstyle solid 1 linecolor rgb pale title 'the whole training, T'");
+    figure_plot(script, "reached", "position", "'time_to_accuracy_s':(0.7)",
+                "boxes fillstyle solid 1 linecolor rgb blue title 'until %.4g %% were reached'",
+                100.0 * target);
+    figure_plot(script, "reached", "position", "'time_to_accuracy_s':'low':'high'",
+                "yerrorbars linecolor rgb black linewidth 2 pointtype -1 notitle");
+    figure_close(script);
+    for (size_t i = 0; i < n; i++)
+        free(labels[i]);
+    free(labels);
+    return true;
+}
+
 bool
 figure_cost(const figure_source_t *source, const char *axis, figure_t *figure)
 {
     (void)axis;
+    const double target = target_of(&source->measured);
+    if (isfinite(target))
+        return draw_times_to(source, target, figure);
     size_t n = 0;
     draft_add(&figure->csv, "series,t_s,t_low_s,t_high_s,accuracy,low,high,label\n");
     for (size_t s = 0; s < source->measured.n; s++) {

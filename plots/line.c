@@ -105,6 +105,8 @@ line_value(const results_run_t *run, quantity_t quantity)
         return run->overhead_s / run->t_s;
     case QUANTITY_ACCURACY:
         return run->accuracy;
+    case QUANTITY_TIME_TO:
+        return run->time_to_accuracy_s;
     default:
         return NAN;
     }

@@ -17,7 +17,8 @@ const char *
 quantity_name(quantity_t quantity)
 {
     static const char *const names[N_QUANTITIES] = {
-        "t_s", "work_s", "overhead_s", "work_share", "overhead_share", "speedup", "accuracy"};
+        "t_s",     "work_s",   "overhead_s",        "work_share", "overhead_share",
+        "speedup", "accuracy", "time_to_accuracy_s"};
     return names[quantity];
 }
 

@@ -26,6 +26,7 @@ typedef enum {
     QUANTITY_OVERHEAD_SHARE, // O/T
     QUANTITY_SPEEDUP,        // T(base)/T
     QUANTITY_ACCURACY,       // 0..1
+    QUANTITY_TIME_TO,        // of T, seconds, until the model had the target accuracy
     N_QUANTITIES,
 } quantity_t;
 
@@ -56,6 +57,8 @@ typedef struct {
     bool is_done;
     double t_s, work_s, overhead_s; // NAN where not known, here and below
     double accuracy, loss, train_loss;
+    double target_accuracy;    // 0..1; 0 or NAN: none was asked for
+    double time_to_accuracy_s; // NAN also where it was not reached
     double samples, samples_per_s;
     double sent_bytes, received_bytes;
     double cores_asked, cores_granted; // real cores' worth over the cluster

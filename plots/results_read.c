@@ -71,6 +71,8 @@ read_run(const csv_t *csv, size_t row, const results_set_t *set, results_run_t *
     run->accuracy = number_of(csv, row, "accuracy");
     run->loss = number_of(csv, row, "loss");
     run->train_loss = number_of(csv, row, "train_loss");
+    run->target_accuracy = number_of(csv, row, "target_accuracy");
+    run->time_to_accuracy_s = number_of(csv, row, "time_to_accuracy_s");
     run->samples = number_of(csv, row, "samples");
     run->samples_per_s = number_of(csv, row, "samples_per_s");
     run->sent_bytes = number_of(csv, row, "sent_bytes");
@@ -254,7 +256,8 @@ read_expects(const csv_t *csv, results_set_t *set, plots_error_t *error)
         if (expect.quantity == N_QUANTITIES)
             return plots_fail(error, PLOTS_INVALID,
                               "'%s/expect.csv': row %zu: unknown quantity '%s'; known are t_s, "
-                              "work_s, overhead_s, work_share, overhead_share, speedup, accuracy",
+                              "work_s, overhead_s, work_share, overhead_share, speedup, accuracy, "
+                              "time_to_accuracy_s",
                               set->folder, row + 1, name);
         results_expect_t *kept = &set->expects[set->n_expects++];
         *kept = expect;

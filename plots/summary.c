@@ -9,23 +9,26 @@
 // The finished repeats of one cell, as columns.
 typedef struct {
     double *t_s, *work_s, *overhead_s, *work_share, *overhead_share, *accuracy;
-    double *loss, *startup_s, *evaluation_s, *samples_per_s, *cores_granted;
+    double *loss, *startup_s, *evaluation_s, *samples_per_s, *cores_granted, *time_to;
     int *repeats;
     size_t n;
+    double target; // accuracy; NAN: none
+    size_t n_reached;
     size_t mean_of; // runs behind all of them
     double *block;
 } columns_t;
 
-enum { N_COLUMNS = 11 };
+enum { N_COLUMNS = 12 };
 
 static columns_t
 columns_new(const results_run_t *runs, size_t n_runs)
 {
     columns_t c = {.block = plots_alloc(N_COLUMNS * n_runs, sizeof(double)),
-                   .repeats = plots_alloc(n_runs, sizeof(int))};
+                   .repeats = plots_alloc(n_runs, sizeof(int)),
+                   .target = NAN};
     double **const starts[N_COLUMNS] = {
         &c.t_s,  &c.work_s,    &c.overhead_s,   &c.work_share,    &c.overhead_share, &c.accuracy,
-        &c.loss, &c.startup_s, &c.evaluation_s, &c.samples_per_s, &c.cores_granted};
+        &c.loss, &c.startup_s, &c.evaluation_s, &c.samples_per_s, &c.cores_granted,  &c.time_to};
     for (size_t i = 0; i < N_COLUMNS; i++)
         *starts[i] = c.block + i * n_runs;
     for (const results_run_t *run = runs; run < runs + n_runs; run++) {
@@ -42,6 +45,11 @@ columns_new(const results_run_t *runs, size_t n_runs)
         c.evaluation_s[c.n] = run->evaluation_s;
         c.samples_per_s[c.n] = run->samples_per_s;
         c.cores_granted[c.n] = run->cores_granted;
+        if (run->target_accuracy > 0.0) {
+            c.target = run->target_accuracy;
+            c.n_reached += isfinite(run->time_to_accuracy_s);
+        }
+        c.time_to[c.n] = run->time_to_accuracy_s;
         c.repeats[c.n++] = run->repeat;
         c.mean_of += run->mean_of;
     }
@@ -88,6 +96,11 @@ fill_cell(summary_cell_t *cell, const columns_t *c)
     q[QUANTITY_OVERHEAD_SHARE] = share_of(statistics_estimate(c->overhead_share, c->n),
                                           q[QUANTITY_OVERHEAD].mean, q[QUANTITY_T].mean);
     q[QUANTITY_ACCURACY] = statistics_estimate(c->accuracy, c->n);
+    q[QUANTITY_TIME_TO] = statistics_exact(NAN, 0);
+    if (c->n_reached == c->n && isfinite(c->target))
+        q[QUANTITY_TIME_TO] = statistics_estimate(c->time_to, c->n);
+    cell->target_accuracy = c->target;
+    cell->n_reached = c->n_reached;
     cell->loss = statistics_estimate(c->loss, c->n);
     cell->startup_s = statistics_estimate(c->startup_s, c->n);
     cell->evaluation_s = statistics_estimate(c->evaluation_s, c->n);

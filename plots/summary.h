@@ -22,6 +22,8 @@ typedef struct {
     estimate_t quantities[N_QUANTITIES];
     estimate_t loss, startup_s, evaluation_s, samples_per_s, cores_granted;
     double cores_asked;
+    double target_accuracy; // NAN: none. Its time is that of all finished repeats, or not known:
+    size_t n_reached;       // the mean of those that reached it would hide the others
     char *outliers; // repeats that Grubbs' test flags by T, "2 7"; "" for none. They are counted
                     // all the same.
 } summary_cell_t;

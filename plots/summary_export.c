@@ -98,6 +98,9 @@ record_of(const summary_t *summary, const summary_cell_t *cell, const char *cons
     add_number(&record, "n_failed", (double)cell->n_failed);
     for (quantity_t q = 0; q < N_QUANTITIES; q++)
         add_estimate(&record, quantity_name(q), cell->quantities[q]);
+    add_number(&record, "target_accuracy", cell->target_accuracy);
+    add_number(&record, "n_reached",
+               isfinite(cell->target_accuracy) ? (double)cell->n_reached : NAN);
     const estimate_t time = cell->quantities[QUANTITY_T];
     add_number(&record, "t_variation", time.sd / time.mean);
     add_estimate(&record, "loss", cell->loss);

@@ -39,6 +39,7 @@ static const column_t COLUMNS[] = {
     {QUANTITY_T, "T s", -1, true},         {QUANTITY_WORK, "W s", -1, true},
     {QUANTITY_WORK_SHARE, "W%", 2, false}, {QUANTITY_OVERHEAD_SHARE, "O%", 2, false},
     {QUANTITY_SPEEDUP, "S", 2, true},      {QUANTITY_ACCURACY, "Acc", 3, true},
+    {QUANTITY_TIME_TO, "", -1, true}, // with its target as header, where there is one
 };
 enum { N_FIXED = 2, N_VALUES = sizeof COLUMNS / sizeof *COLUMNS };
 
@@ -49,6 +50,24 @@ decimals_for(const column_t *column, double value)
     if (column->decimals >= 0)
         return column->decimals;
     return value >= 100.0 ? 1 : value >= 10.0 ? 2 : 3;
+}
+
+// The accuracy that the time is measured to, NAN where no cell has one.
+static double
+target_of(const summary_t *summary)
+{
+    for (size_t i = 0; i < summary->n_cells; i++) {
+        if (isfinite(summary->cells[i].target_accuracy))
+            return summary->cells[i].target_accuracy;
+    }
+    return NAN;
+}
+
+// The last column is there only where a time to an accuracy was asked for.
+static size_t
+n_values_of(const summary_t *summary)
+{
+    return isfinite(target_of(summary)) ? N_VALUES : N_VALUES - 1;
 }
 
 static void
@@ -105,7 +124,7 @@ add_cell_rows(grid_t *grid, const summary_t *summary, size_t index)
     for (size_t i = 0; i < n_axes; i++)
         grid_set(grid, 1 + i, plots_copy(cell->values[i]), NULL);
     grid_set(grid, 1 + n_axes, plots_format("%zu", cell->n), NULL);
-    for (size_t i = 0; i < N_VALUES; i++)
+    for (size_t i = 0; i < n_values_of(summary); i++)
         add_measured(grid, N_FIXED + n_axes + i, &COLUMNS[i],
                      cell->quantities[COLUMNS[i].quantity]);
     const reference_t reference = summary_reference(summary, index);
@@ -113,7 +132,7 @@ add_cell_rows(grid_t *grid, const summary_t *summary, size_t index)
         return;
     grid_row(grid, true);
     grid_set(grid, 0, short_source(reference.source), NULL);
-    for (size_t i = 0; i < N_VALUES; i++)
+    for (size_t i = 0; i < n_values_of(summary); i++)
         add_reference(grid, N_FIXED + n_axes + i, &COLUMNS[i], &reference,
                       cell->quantities[COLUMNS[i].quantity]);
 }
@@ -147,6 +166,9 @@ add_cell_notes(const summary_t *summary, size_t index, draft_t *notes)
     if (*cell->outliers != '\0')
         draft_add(notes, "%s: repeat %s is an outlier in T (Grubbs, 5 %%); it is counted.\n", label,
                   cell->outliers);
+    if (isfinite(cell->target_accuracy) && cell->n_reached < cell->n)
+        draft_add(notes, "%s: %zu of %zu repeats reached an accuracy of %.4g %%; no time to it.\n",
+                  label, cell->n_reached, cell->n, 100.0 * cell->target_accuracy);
     const double ratio = cell->cores_granted.mean / cell->cores_asked;
     if (isfinite(ratio) && fabs(ratio - 1.0) > 0.05)
         draft_add(notes, "%s: asked for %.2f real cores, got %.2f.\n", label, cell->cores_asked,
@@ -217,7 +239,8 @@ grid_t *
 table_grid(const summary_t *summary)
 {
     const results_set_t *set = summary->set;
-    grid_t *grid = grid_new("", N_FIXED + set->n_axes + N_VALUES);
+    const size_t n_values = n_values_of(summary);
+    grid_t *grid = grid_new("", N_FIXED + set->n_axes + n_values);
     free(grid->title);
     grid->title = strcmp(set->name, set->title) == 0
                       ? plots_copy(set->title)
@@ -227,8 +250,13 @@ table_grid(const summary_t *summary)
     for (size_t i = 0; i < set->n_axes; i++)
         grid_header(grid, 1 + i, set->axes[i].name, false);
     grid_header(grid, 1 + set->n_axes, "n", false);
-    for (size_t i = 0; i < N_VALUES; i++)
+    for (size_t i = 0; i < n_values; i++)
         grid_header(grid, N_FIXED + set->n_axes + i, COLUMNS[i].header, false);
+    if (n_values == N_VALUES) {
+        char *header = plots_format("to %.4g %% s", 100.0 * target_of(summary));
+        grid_header(grid, N_FIXED + set->n_axes + n_values - 1, header, false);
+        free(header);
+    }
     for (size_t i = 0; i < summary->n_cells; i++)
         add_cell_rows(grid, summary, i);
     add_notes(summary, grid);

@@ -126,6 +126,35 @@ noisy_runs_are_named(void **state)
 }
 
 static void
+the_time_to_an_accuracy_is_a_column_where_it_was_asked_for(void **state)
+{
+    (void)state;
+    results_run_t runs[4];
+    results_expect_t expects[3];
+    const results_set_t set = made_set(runs, expects);
+    for (size_t i = 0; i < 4; i++) {
+        runs[i].target_accuracy = 0.5;
+        runs[i].time_to_accuracy_s = i < 3 ? 20.0 + (double)i : NAN;
+    }
+    summary_t *summary = summary_new(&set);
+    draft_t draft = {0};
+    table_draft(summary, TABLE_TEXT, &draft);
+    holds(draft.text, "to 50 % s");
+    holds(draft.text, "20.50 ± 6.35");
+    // The mean of the one repeat that reached it would not be that of the cell.
+    holds(draft.text, "3:6: 1 of 2 repeats reached an accuracy of 50 %; no time to it.");
+    assert_null(strstr(draft.text, "22.00"));
+    draft_clear(&draft);
+    table_draft(summary, TABLE_CSV, &draft);
+    holds(draft.text, ",time_to_accuracy_s,");
+    summary_free(&summary);
+    draft_clear(&draft);
+    char *without = drafted(TABLE_TEXT);
+    assert_null(strstr(without, "to 50 % s"));
+    free(without);
+}
+
+static void
 the_text_fits_a_hundred_columns(void **state)
 {
     (void)state;
@@ -212,6 +241,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_is_the_papers_table_with_intervals),
         cmocka_unit_test(noisy_runs_are_named),
+        cmocka_unit_test(the_time_to_an_accuracy_is_a_column_where_it_was_asked_for),
         cmocka_unit_test(the_text_fits_a_hundred_columns),
         cmocka_unit_test(markdown_latex_and_html_say_the_same),
         cmocka_unit_test(a_value_beyond_the_tolerance_is_counted),
