@@ -270,7 +270,7 @@ static void
 processes_are_found_by_their_mark(void **state)
 {
     (void)state;
-    char mark[64], start_of_mark[64];
+    char mark[64], start_of_mark[32];
     snprintf(start_of_mark, sizeof start_of_mark, "DMLX_TEST_MARK=%d", (int)getpid());
     snprintf(mark, sizeof mark, "%s and more", start_of_mark);
     const char *environment[] = {mark, NULL};
