@@ -13,6 +13,7 @@
 typedef struct simulate_options {
     const char *nodes, *output;
     int fan, seed;
+    bool is_csv;
 } simulate_options_t;
 
 static int
@@ -26,19 +27,31 @@ say(int status, const char *text)
 static const double step = 1.4142135623730951;
 
 static void
-print_rows(const calibration_t *calibration, const simulate_options_t *options, long first,
-           long last)
+print_row(const char *set, const simulated_t *is, bool is_csv)
 {
-    printf("%7s %22s %10s %10s %6s %12s  %s\n", "nodes", "T s (95 % of runs)", "W s", "O s", "O%",
-           "memory MB", "bottleneck");
+    if (is_csv) {
+        printf("%s,%g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%s\n", set, is->nodes, is->t_s, is->t_low_s,
+               is->t_high_s, is->work_s, is->overhead_s, is->memory_bytes, simulate_bottleneck(is));
+        return;
+    }
+    char t[64];
+    snprintf(t, sizeof t, "%.4g (%.4g–%.4g)", is->t_s, is->t_low_s, is->t_high_s);
+    printf("%7g %24s %10.4g %10.4g %6.2f %12.1f  %s\n", is->nodes, t, is->work_s, is->overhead_s,
+           is->overhead_s / is->t_s, is->memory_bytes / 1e6, simulate_bottleneck(is));
+}
+
+static void
+print_rows(const char *set, const calibration_t *calibration, const simulate_options_t *options,
+           long first, long last)
+{
+    if (!options->is_csv)
+        printf("%7s %22s %10s %10s %6s %12s  %s\n", "nodes", "T s (95 % of runs)", "W s", "O s",
+               "O%", "memory MB", "bottleneck");
     double exact = (double)first;
     for (long nodes = first; nodes <= last;) {
         simulated_t is = simulate(calibration, (size_t)nodes, (size_t)options->fan,
                                   (unsigned long)options->seed);
-        char t[64];
-        snprintf(t, sizeof t, "%.4g (%.4g–%.4g)", is.t_s, is.t_low_s, is.t_high_s);
-        printf("%7ld %24s %10.4g %10.4g %6.2f %12.1f  %s\n", nodes, t, is.work_s, is.overhead_s,
-               is.overhead_s / is.t_s, is.memory_bytes / 1e6, simulate_bottleneck(&is));
+        print_row(set, &is, options->is_csv);
         if (nodes == last)
             break;
         long next = nodes;
@@ -69,13 +82,18 @@ simulate_set(const results_set_t *set, const simulate_options_t *options, long f
     calibration_t calibration;
     if (simulate_calibrate(set, &calibration, &error) != PLOTS_OK)
         return say(STATUS_RUN_FAILED, error.text);
-    printf("%s, simulated%s\n\n", set->name, options->fan > 1 ? " with a tree of aggregators" : "");
-    print_rows(&calibration, options, first, last);
-    print_checks(set, &calibration);
-    draft_t draft = {0};
-    simulate_assumptions(&calibration, (size_t)options->fan, &draft);
-    printf("\nAssumed:\n%s", draft.text);
-    draft_clear(&draft);
+    if (options->is_csv) {
+        print_rows(set->name, &calibration, options, first, last);
+    } else {
+        printf("%s, simulated%s\n\n", set->name,
+               options->fan > 1 ? " with a tree of aggregators" : "");
+        print_rows(set->name, &calibration, options, first, last);
+        print_checks(set, &calibration);
+        draft_t draft = {0};
+        simulate_assumptions(&calibration, (size_t)options->fan, &draft);
+        printf("\nAssumed:\n%s", draft.text);
+        draft_clear(&draft);
+    }
     calibration_clear(&calibration);
     return fflush(stdout) == 0 ? STATUS_DONE : say(STATUS_RUN_FAILED, "standard output is full");
 }
@@ -113,6 +131,7 @@ static int
 run(int argc, char **argv)
 {
     simulate_options_t chosen = {.nodes = "1:64", .output = "results", .seed = 1};
+    const char *format = "txt";
     const option_t options[] = {
         {"nodes", 'n', "FROM:TO", OPTION_TEXT, &chosen.nodes, "how many, up to 10000 (1:64)"},
         {"fan", 'f', "N", OPTION_INTEGER, &chosen.fan,
@@ -120,6 +139,7 @@ run(int argc, char **argv)
         {"seed", 's', "N", OPTION_INTEGER, &chosen.seed, "of the draws (1)"},
         {"output", 'o', "DIR", OPTION_TEXT, &chosen.output,
          "where the experiment's results are (results)"},
+        {"format", 0, "NAME", OPTION_TEXT, &format, "txt, or csv: the rows alone (txt)"},
         {0},
     };
     int first_operand = options_parse(&command_simulate, options, argc, argv);
@@ -135,6 +155,10 @@ run(int argc, char **argv)
     if (chosen.fan < 0 || chosen.fan == 1 || chosen.fan > SIMULATE_NODES_MAX)
         return options_usage_fault(&command_simulate, "--fan takes 0, or 2 to %d",
                                    SIMULATE_NODES_MAX);
+    chosen.is_csv = strcmp(format, "csv") == 0;
+    if (!chosen.is_csv && strcmp(format, "txt") != 0)
+        return options_usage_fault(&command_simulate, "--format takes txt or csv, not '%s'",
+                                   format);
     char *folder = results_of(argv[first_operand], chosen.output);
     if (!folder)
         return STATUS_BAD_SPEC;
@@ -144,6 +168,8 @@ run(int argc, char **argv)
     int status = STATUS_DONE;
     if (results_load(folders, 1, &results, &error) != PLOTS_OK)
         status = say(STATUS_RUN_FAILED, error.text);
+    if (status == STATUS_DONE && chosen.is_csv)
+        printf("set,nodes,t_s,t_s_low,t_s_high,work_s,overhead_s,memory_bytes,bottleneck\n");
     for (size_t i = 0; results && i < results->n_sets && status == STATUS_DONE; i++)
         status = simulate_set(&results->sets[i], &chosen, first, last);
     results_free(&results);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh BUILD: every benchmark, one after the other, on a machine that should have nothing else to do. `make bench` calls
 # it from the project's root. Tables go to the terminal, numbers to results/bench/*.csv.
-#   BENCH="engine threads rounds"  which ones (all)
+#   BENCH="engine threads rounds forecast"  which ones (all)
 set -euo pipefail
 build=$1
 out=results/bench
@@ -10,7 +10,7 @@ mkdir -p "$out"
 dmlx_find_data
 
 # Debian's own python: another one in PATH may lack its torch.
-for name in ${BENCH:-engine threads rounds}; do
+for name in ${BENCH:-engine threads rounds forecast}; do
     echo "== $name"
     case $name in
     engine | threads)
@@ -23,6 +23,13 @@ for name in ${BENCH:-engine threads rounds}; do
         ;;
     rounds)
         "$build/transport/bench_rounds" --csv "$out/rounds.csv" ${ROUNDS_BENCH:-}
+        ;;
+    forecast)
+        if [ -z "${DMLX_DATA:-}" ]; then
+            echo "skipped: its experiment trains on CIFAR-10, which is not on this machine; 'dmlx data fetch' gets it"
+            continue
+        fi
+        FORECAST_CSV="$out/forecast.csv" tests/bench/forecast.sh "$build/runner/dmlx"
         ;;
     *)
         echo "run.sh: no benchmark '$name'" >&2
