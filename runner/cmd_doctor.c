@@ -247,14 +247,16 @@ examine_this_host(doctor_t *doctor)
         judge_port(doctor, host.survey.facts.name);
 }
 
-// A host of the service behind a launcher. What keeps one from taking part is a note: whether
-// enough are left is judged by prepare().
+// A host of the service behind a launcher. What keeps one from taking part is a note where the
+// service knows it too: whether enough are left is judged by prepare().
 static void
 take_host(const launch_host_t *host, void *context)
 {
     doctor_t *doctor = context;
     print_host(host);
-    if (*host->fault.text)
+    if (host->is_misleading)
+        problem(doctor, "%s", host->fault.text);
+    else if (*host->fault.text)
         warn(doctor, "%s", host->fault.text);
     else if (host->is_asked)
         judge(doctor, host->survey.facts.name, &host->survey, host->clock_offset_s, true);

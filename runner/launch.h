@@ -91,7 +91,8 @@ typedef struct launch_host {
     bool is_asked;        // dmlx was run there, and the survey is its own; else the service's
     host_survey_t survey; // facts.name is the host's name
     double clock_offset_s;
-    fault_t fault; // why it cannot take part; "" when it can
+    fault_t fault;      // why it cannot take part; "" when it can
+    bool is_misleading; // a run may be placed there all the same, and would fail
 } launch_host_t;
 
 typedef void launch_tell_t(const launch_host_t *host, void *context);

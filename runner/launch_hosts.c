@@ -158,12 +158,14 @@ tell_slurm_node(char *line, const char *answers, const fault_t *why, launch_tell
         return;
     survey->facts.memory_bytes = (int64_t)(memory_mb * (1 << 20));
     bool is_idle = strcmp(host.state, "idle") == 0;
-    if (is_idle && !take_answer(answers, &host))
+    if (is_idle && !take_answer(answers, &host)) {
+        host.is_misleading = true;
         fault_set(&host.fault,
                   "dmlx does not run on node '%s'%s%s; install it at the same path there, or name "
                   "its path in cluster.program",
                   survey->facts.name, *why->text ? ": " : "", why->text);
-    else if (!is_idle && strncmp(host.state, "alloc", 5) != 0 && strncmp(host.state, "mix", 3) != 0)
+    } else if (!is_idle && strncmp(host.state, "alloc", 5) != 0 &&
+               strncmp(host.state, "mix", 3) != 0)
         fault_set(&host.fault, "node '%s' of slurm is %s; 'scontrol show node %s' tells why",
                   survey->facts.name, host.state, survey->facts.name);
     tell(&host, context);

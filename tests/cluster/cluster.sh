@@ -7,7 +7,7 @@
 #   cluster.sh on HOST CMD…    runs CMD on a host, without ssh
 #   cluster.sh shape RATE      each host's link, both ways: 100mbit; "off" for none
 #   cluster.sh cut HOST        takes the link away; mend HOST gives it back
-#   cluster.sh kill HOST       everything on the host dies at once, as when the power goes
+#   cluster.sh kill HOST       everything on the host dies at once, as when the power goes; boot HOST starts it again
 #   cluster.sh left PID…       what is left of runs on any host, and here of the dmlx runs with these ids; status 1 if any
 #
 # A host is a network, mount, uts, ipc and pid namespace with an address on the hub's bridge, a home folder, /run and
@@ -91,7 +91,7 @@ CFG
         "$folder" "$folder" >"$folder/ext/storage.conf"
     ssh-keygen -q -t ed25519 -N '' -f "$folder/ext/home/.ssh/id" </dev/null
     : >"$folder/known_hosts"
-    printf '127.0.0.1 localhost\n%s ext\n%s hub\n' $ext $hub >"$folder/hosts"
+    printf '127.0.0.1 localhost\n%s ext\n%s hub registry\n' $ext $hub >"$folder/hosts"
     local name
     for name in "${names[@]}"; do
         echo "${address[$name]} $name" >>"$folder/hosts"
@@ -116,7 +116,7 @@ host_files() {
     mkdir -p "$home"/{docker,etc,root,tmp,containers}
     ssh-keygen -q -t ed25519 -N '' -f "$home/key" </dev/null
     echo "$name,$at $(cut -d' ' -f1,2 "$home/key.pub")" >>"$folder/known_hosts"
-    echo "{\"insecure-registries\":[\"$hub:5000\"],\"cgroup-parent\":\"/$prefix$name\"}" >"$home/etc/daemon.json"
+    echo "{\"insecure-registries\":[\"$hub:5000\",\"registry:5000\"],\"cgroup-parent\":\"/$prefix$name\"}" >"$home/etc/daemon.json"
     cat >"$home/sshd.conf" <<CFG
 ListenAddress $at
 HostKey $home/key
@@ -152,6 +152,17 @@ host_up() {
     setsid nsenter --net=/run/netns/$prefix"$name" unshare -m -u -i -p -f --kill-child --mount-proc \
         --propagation private bash "$folder/$name/init.sh" >"$folder/$name/init.log" 2>&1 </dev/null &
     echo $! >"$folder/$name/pid"
+}
+
+# As after a power cut: what lies on its disk is there again, and its daemons start.
+boot() {
+    local name=$1
+    ! ip netns pids $prefix"$name" | grep -q . || until_true 5 no_process_in "$name" || die "host $name is up"
+    rm -f "$folder/$name/docker.pid"
+    host_up "$name"
+    until_true 20 in_ext ssh "$name" true || die "no sshd on $name"
+    ! grep -q '"yes" = yes' "$folder/$name/init.sh" || until_true 30 in_ext ssh "$name" docker version || die "no dockerd on $name"
+    [ ! -f "$folder/slurm/slurmd-$name.pid" ] || on_host "$name" slurmd -N "$name" || die "no slurmd on $name"
 }
 
 swarm_up() {
@@ -350,6 +361,7 @@ shape) shape "$@" ;;
 cut) ip -n ${prefix}hub link set "v-$1" down ;;
 mend) ip -n ${prefix}hub link set "v-$1" up ;;
 kill) kill -KILL "$(cat "$folder/$1/pid")" ;;
+boot) boot "$1" ;;
 left) left "$@" ;;
 *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d' ;;
 esac

@@ -1,39 +1,7 @@
 #!/bin/bash
 # The same small matrix on every launcher, on four hosts with real daemons: the same models, bit for bit, nothing left
 # behind; and what can be wrong with a cluster, each told with the host before a cell begins.
-cluster=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/cluster.sh
-program=$(realpath "$1")
-. "$SUPPORT/experiment.sh"
-needs root ssh sshd ip
-export DMLX_CLUSTER=$work/cluster
-parts=
-has_need dockerd && has_need docker && parts=docker
-[ -n "$parts" ] && has_need docker-registry && parts="swarm registry"
-has_need slurmctld && has_need munged && parts="$parts slurm"
-chmod 755 "$work" && chmod -R a+rX data # containers read it as nobody
-finish_cluster() {
-    status=$?
-    trap - EXIT
-    "$cluster" down
-    (exit "$status")
-    finish
-}
-trap finish_cluster EXIT
-"$cluster" up $parts || { echo "no cluster"; exit 1; }
-pids=()
-
-cat >c.cfg <<CFG
-name = "c";
-train = { samples = 600; test_samples = 200; epochs = 1; rounds = 3; };
-cluster = { hosts = [ "w1", "w2", "w3" ]; retries = 0; emulate = { core_speed = 0.3; }; };
-matrix = { zip = ( { nodes = [ 1, 3 ]; cores = [ 1, 3 ]; } ); };
-CFG
-swarm=(--set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"' --set 'cluster.label="role=worker"')
-
-# on_cluster ARGUMENT…: dmlx as the user outside of the cluster; at most 90 s.
-on_cluster() {
-    timeout 90 "$cluster" ext env "DMLX_DATA=$DMLX_DATA" "$program" "$@"
-}
+. "$(dirname "$0")/common.sh"
 
 # matrix NAME ARGUMENT…: the matrix on a launcher; its rows stand and nothing is left.
 matrix() {
@@ -46,16 +14,6 @@ matrix() {
     left=$("$cluster" left) || fault "$name left: $left"
     paste -d' ' <(column "$name/c/runs.csv" cell) <(column "$name/c/runs.csv" model_sha256) | sort >"$name.models"
     cmp -s local.models "$name.models" || fault "$name made other models: $(cat local.models "$name.models")"
-}
-
-# refused NAME STATUS WORDS ARGUMENT…: a run ends with that status, and says the words.
-refused() {
-    local name=$1 status=$2 words=$3
-    shift 3
-    on_cluster run c.cfg -o "refused-$name" --no-figures "$@" >/dev/null 2>"$name.err"
-    expect_equal "status with $name" "$status" "$?"
-    grep -qE -e "$words" "$name.err" || fault "$name is not told as '$words': $(cat "$name.err")"
-    [ ! -d "refused-$name" ] || ! grep -qs ',done,' "refused-$name/c/runs.csv" || fault "$name: a cell was run"
 }
 
 matrix local --launcher local
@@ -79,30 +37,30 @@ refused "a changed host key" 4 "host 'w3' shows another key" --launcher ssh
 unset DMLX_SSH_CONFIG
 printf '#!/bin/sh\necho "dmlx 9.9.9"\n' >"$work/other" && chmod 755 "$work/other"
 refused "another version" 4 "on host 'w1' is dmlx 9.9.9, and this is" --launcher ssh --set "cluster.program=\"$work/other\""
+on_cluster doctor --launcher ssh --set cluster.program=/nowhere c.cfg >doctor.out
+expect_equal "doctor's status where a run would fail" 4 "$?"
+grep -q "problem: host 'w1' could not run dmlx" doctor.out || fault "doctor: $(cat doctor.out)"
+"$cluster" on mgr python3 -c 'import signal, socket # until the host goes down
+taken = socket.create_server(("", 7071)); print("taken", flush=True); signal.pause()' </dev/null >taken.out &
+wait_for_line taken.out taken 10 || fault "nobody takes the port"
+refused "a port that is taken" 4 "port 7070 or 7071 of host 'mgr' is taken" --launcher ssh \
+    --set cluster.coordinator=mgr --set cluster.port=7070
+printf '#!/bin/sh\necho riscv64\n' >"$work/uname" && chmod 755 "$work/uname"
+"$cluster" on w2 mount --bind "$work/uname" /usr/bin/uname
+refused "another architecture" 4 "host 'w2' is riscv64 and this dmlx is built for $(uname -m)" --launcher ssh
+"$cluster" on w2 umount /usr/bin/uname
 refused "too many cores" 4 "host 'w1' has .* cores, and a node is to have" --launcher ssh \
     --set 'matrix.zip=( { nodes = [ 1 ]; cores = [ 400 ]; } )'
-
-# Ctrl-C in mid-run, then kill -9: every host is empty within five seconds.
-interrupt() {
-    rm -rf cut
-    on_cluster run c.cfg -o cut --no-figures --launcher ssh --set train.epochs=100 --only nodes=3 >/dev/null 2>cut.err &
-    local outer=$! run
-    wait_for_line cut/c/rounds.csv '^n3-' 30 || fault "no round within 30 s: $(cat cut.err)"
-    run=$(pgrep -f -n -- "$program run c.cfg -o cut")
-    [ -n "$run" ] && kill "$1" "$run"
-    wait "$outer"
-    local end=$((SECONDS + 6)) left
-    until left=$("$cluster" left "$run"); do
-        [ "$SECONDS" -lt "$end" ] || { fault "after $1: $left"; break; }
-    done
-}
-interrupt -INT
-interrupt -KILL
 
 # --- slurm ---
 case $parts in
 *slurm*)
     matrix slurm --launcher slurm
+    on_cluster doctor --launcher slurm c.cfg >doctor.out || fault "doctor of slurm: $(cat doctor.out)"
+    expect_equal "nodes of slurm that doctor asked" 3 "$(grep -cE '^w[123]  *idle  *0\.1\.0 .*cgroup' doctor.out)"
+    on_cluster doctor --launcher slurm --set cluster.program=/nowhere c.cfg >doctor.out
+    expect_equal "doctor's status without dmlx on slurm's nodes" 4 "$?"
+    grep -q "dmlx does not run on node 'w2'" doctor.out || fault "doctor of slurm: $(cat doctor.out)"
     refused "too few nodes" 4 "slurm has 3 nodes up" --launcher slurm --set 'matrix.zip=( { nodes = [ 4 ]; cores = [ 4 ]; } )' ;;
 *) echo "slurm is skipped: no slurmctld or munged" ;;
 esac
@@ -114,12 +72,39 @@ case $parts in
     on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
     matrix docker --launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\""
     matrix swarm --launcher swarm "${swarm[@]}"
+    on_cluster doctor --launcher swarm "${swarm[@]}" c.cfg >doctor.out || fault "doctor of the swarm: $(cat doctor.out)"
+    expect_equal "nodes of the swarm that doctor saw" 4 \
+        "$(grep -cE '^(mgr .*ready active manager|w[123] .*ready active worker) .*docker [0-9.]+ ' doctor.out)"
+    grep -qE '^[^ ]+ +here .* yes +' doctor.out || fault "doctor does not reach the registry: $(cat doctor.out)"
     [ -s swarm/c/runs/n3-c3-r1/stack.yml ] || fault "no stack file is kept"
     refused "a label that matches too few" 4 "0 nodes of the swarm carry the label 'role=gone'" --launcher swarm \
         --set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"' --set 'cluster.label="role=gone"'
     refused "no docker there" 4 "no swarm answers" --launcher swarm --set cluster.context=nobody
+    on_cluster doctor --launcher swarm --set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"' \
+        --set 'cluster.label="role=gone"' c.cfg >doctor.out
+    expect_equal "doctor's status without nodes of the label" 4 "$?"
+    # The same image, said to be for another kind of machine.
+    mkdir other_image && "$cluster" ext docker --context swarm save 10.77.0.254:5000/dmlx:0.1.0 | tar -xC other_image
+    sed -i 's/"architecture":"[a-z0-9]*"/"architecture":"riscv64"/; s|10.77.0.254:5000/dmlx:0.1.0|other:1|' other_image/*.json
+    rm -f other_image/repositories
+    tar -C other_image -c . | "$cluster" ext docker --context swarm load >other.out 2>&1 ||
+        fault "no image for riscv64: $(cat other.out)"
+    refused "an image for another architecture" 4 "the image 'other:1' is for riscv64, and host 'mgr' is x86_64" \
+        --launcher docker --set cluster.context=swarm --set 'cluster.image="other:1"' --set "cluster.data_folder=\"$DMLX_DATA\""
     kill "$(cat "$DMLX_CLUSTER/registry.pid")" && rm "$DMLX_CLUSTER/registry.pid"
-    refused "a registry that is down" 4 "the registry '10.77.0.254:5000' does not answer" --launcher swarm "${swarm[@]}" ;;
+    refused "a registry that is down" 4 "the registry '10.77.0.254:5000' does not answer" --launcher swarm "${swarm[@]}"
+    # A host that has lost its docker: for the swarm it is down, for itself nobody answers.
+    "$cluster" ext docker context create w3 --docker host=ssh://w3 >/dev/null
+    "$cluster" on w3 pkill -TERM -x dockerd
+    refused "a host without docker" 4 "docker by context 'w3' does not answer" --launcher docker --set cluster.context=w3 \
+        --set "cluster.data_folder=\"$DMLX_DATA\""
+    is_down() { "$cluster" ext docker --context swarm node ls | grep -q 'w3 .*Down'; }
+    until_true 30 is_down || fault "the swarm does not miss w3"
+    refused "a node without docker" 4 "2 nodes of the swarm carry the label 'role=worker'.*'w3' is Down and Active" \
+        --launcher swarm "${swarm[@]}"
+    on_cluster doctor --launcher swarm "${swarm[@]}" c.cfg >doctor.out
+    expect_equal "doctor's status with a node down" 4 "$?"
+    grep -q "note: node 'w3' of the swarm is down" doctor.out || fault "doctor of the swarm: $(cat doctor.out)" ;;
 *) echo "docker and swarm are skipped: no dockerd or docker-registry" ;;
 esac
 if has_need podman && has_need runc; then

@@ -1,0 +1,90 @@
+# common.sh, to be sourced by tests/cluster/test_*.sh with the program's path in $1: experiment.sh, and the cluster up
+# with all the daemons that this machine has; down again when the script ends.
+#
+#   $parts            what is up: "swarm registry slurm"
+#   c.cfg             600 images on one node and on three
+#   swarm=(…)         the words that make it a swarm's
+#   on_cluster WORD…  dmlx as the user outside of the cluster; at most 90 s
+#   refused NAME STATUS WORDS WORD…   a run ends with that status before any cell, and says the words
+#   begin NAME WORD…  a long run of three nodes in the background, past its first round; $run is dmlx, $outer its shell
+#   nothing_left NAME SECONDS [PID]   on any host, in time
+cluster=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/cluster.sh
+program=$(realpath "$1")
+. "$SUPPORT/experiment.sh"
+needs root ssh sshd ip
+export DMLX_CLUSTER=$work/cluster
+parts=
+has_need dockerd && has_need docker && parts=docker
+[ -n "$parts" ] && has_need docker-registry && parts="swarm registry"
+# A test that makes the swarm itself has the daemons only.
+[ -z "${is_swarm_mine:-}" ] || parts=${parts/swarm/docker}
+has_need slurmctld && has_need munged && parts="$parts slurm"
+parts=${only_parts:-$parts}
+chmod 755 "$work" && chmod -R a+rX data # containers read it as nobody
+finish_cluster() {
+    status=$?
+    trap - EXIT
+    "$cluster" down
+    (exit "$status")
+    finish
+}
+trap finish_cluster EXIT
+"$cluster" up $parts || { echo "no cluster"; exit 1; }
+
+cat >c.cfg <<CFG
+name = "c";
+train = { samples = 600; test_samples = 200; epochs = 1; rounds = 3; };
+cluster = { hosts = [ "w1", "w2", "w3" ]; retries = 0; emulate = { core_speed = 0.3; }; };
+matrix = { zip = ( { nodes = [ 1, 3 ]; cores = [ 1, 3 ]; } ); };
+CFG
+swarm=(--set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"' --set 'cluster.label="role=worker"')
+
+on_cluster() {
+    timeout 90 "$cluster" ext env "DMLX_DATA=$DMLX_DATA" "$program" "$@"
+}
+
+refused() {
+    local name=$1 status=$2 words=$3
+    shift 3
+    on_cluster run c.cfg -o "refused-$name" --no-figures "$@" >/dev/null 2>"$name.err"
+    expect_equal "status with $name" "$status" "$?"
+    grep -qE -e "$words" "$name.err" || fault "$name is not told as '$words': $(cat "$name.err")"
+    [ ! -d "refused-$name" ] || ! grep -qs ',done,' "refused-$name/c/runs.csv" || fault "$name: a cell was run"
+}
+
+until_true() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.1
+    done
+}
+
+# dmlx itself, not its keeper, which has the same command line, nor the shells around it.
+run_of() {
+    local pid
+    for pid in $(pgrep -f -- "$program run c.cfg -o $1 "); do
+        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$(basename "$program" | cut -c1-15)" ] || echo "$pid"
+    done
+}
+
+begin() {
+    local name=$1
+    shift
+    rm -rf "$name"
+    on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=5000 --set train.rounds=1000 --only nodes=3 "$@" \
+        >/dev/null 2>"$name.err" &
+    outer=$!
+    wait_for_line "$name/c/rounds.csv" '^n3-' 60 || fault "$name: no round within 60 s: $(cat "$name.err")"
+    run=$(run_of "$name")
+    [ -n "$run" ] || fault "$name: no dmlx runs: $(cat "$name.err")"
+}
+
+nothing_left() {
+    local end=$((SECONDS + $2)) left
+    until left=$("$cluster" left ${3:-}); do
+        [ "$SECONDS" -lt "$end" ] || { fault "after $1: $left"; return; }
+        sleep 0.1
+    done
+}

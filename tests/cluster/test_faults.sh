@@ -1,0 +1,72 @@
+#!/bin/bash
+# What happens to a run on a cluster when Ctrl-C or kill -9 ends it, a host's link is cut, or a host dies: the outcome is
+# told and names the host, and nothing is left on any. On ssh, slurm, docker and swarm, as this machine has them.
+. "$(dirname "$0")/common.sh"
+
+# interrupted NAME SECONDS SECONDS WORD…: Ctrl-C and kill -9 in mid-run. Within so many seconds after each nothing is left;
+# a swarm's nodes take the containers of a removed service away by themselves, when its manager has forgotten them.
+interrupted() {
+    local name=$1 soon_s=$2 limit_s=$3
+    shift 3
+    begin "$name" "$@"
+    kill -INT "$run"
+    wait "$outer"
+    expect_equal "status of $name after Ctrl-C" 130 "$?"
+    nothing_left "Ctrl-C on $name" "$soon_s" "$run"
+    ! grep -qs ',done,' "$name/c/runs.csv" || fault "$name: a row of the run that was interrupted"
+    begin "$name" "$@"
+    kill -KILL "$run"
+    wait "$outer"
+    expect_equal "status of $name after kill -9" 137 "$?"
+    nothing_left "kill -9 on $name" "$limit_s" "$run"
+}
+
+# lost NAME WORDS HOW HOST WORD…: HOW is done to the host in mid-run; the row says the words. The host comes back, and with
+# it nothing is left there either.
+lost() {
+    local name=$1 words=$2 how=$3 host=$4 back
+    shift 4
+    begin "$name" "$@"
+    "$cluster" "$how" "$host"
+    wait "$outer"
+    expect_equal "status of $name, $how $host" 1 "$?"
+    grep -qE -e ",failed,.*$words" "$name/c/runs.csv" || fault "$name, $how $host, is told as: $(tail -1 "$name/c/runs.csv" "$name.err")"
+    back=mend
+    [ "$how" = cut ] || back=boot
+    "$cluster" "$back" "$host" || fault "$host does not come back"
+    nothing_left "$how $host on $name" 30 "$run"
+}
+
+ssh=(--launcher ssh)
+interrupted ssh 1 6 "${ssh[@]}"
+lost ssh 'worker-1 on w2' cut w2 "${ssh[@]}"
+lost ssh 'worker-2 on w3|worker-2 on .w3.' kill w3 "${ssh[@]}"
+
+case $parts in
+*slurm*)
+    slurm=(--launcher slurm)
+    nodes_are_idle() { [ "$("$cluster" ext sinfo -h -N -t idle -o %N | sort -u | wc -l)" = 3 ]; }
+    until_true 30 nodes_are_idle || fault "slurm's nodes do not come back"
+    interrupted slurm 2 10 "${slurm[@]}"
+    lost slurm 'worker-1 on w2' cut w2 "${slurm[@]}"
+    until_true 30 nodes_are_idle || fault "slurm's nodes do not come back"
+    lost slurm 'worker-2 on w3|worker-2 on .w3.' kill w3 "${slurm[@]}" ;;
+*) echo "slurm is skipped: no slurmctld or munged" ;;
+esac
+
+case $parts in
+*registry*)
+    on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
+    nodes_are_ready() { [ "$("$cluster" ext docker --context swarm node ls --format '{{.Status}}' | grep -c Ready)" = 4 ]; }
+    until_true 30 nodes_are_ready || fault "the swarm's nodes do not come back"
+    as_swarm=(--launcher swarm "${swarm[@]}")
+    interrupted swarm 15 20 "${as_swarm[@]}"
+    lost swarm 'worker-1 on w2' cut w2 "${as_swarm[@]}"
+    until_true 30 nodes_are_ready || fault "the swarm's nodes do not come back"
+    lost swarm 'worker-2 on w3|worker-2 on .w3.' kill w3 "${as_swarm[@]}"
+    as_docker=(--launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"")
+    interrupted docker 1 10 "${as_docker[@]}"
+    # All of it is on one host here.
+    lost docker '(coordinator|worker-[0-2]) on ' kill mgr "${as_docker[@]}" ;;
+*) echo "docker and swarm are skipped: no dockerd or docker-registry" ;;
+esac
