@@ -388,7 +388,8 @@ fit_coefficients(fit_t *fit, const fit_point_t *points, size_t n, group_t *group
     fit->n_sizes = group_points(model, points, n, groups);
     if (fit->n_sizes < model->n_terms) {
         snprintf(fit->note, sizeof fit->note, "%zu %s, needs at least %zu: not fitted",
-                 fit->n_sizes, fit->n_sizes == 1 ? "size" : "sizes", model->n_terms);
+                 fit->n_sizes, fit->n_sizes == 1 ? "size" : "sizes",
+                 model->least_sizes > 0 ? model->least_sizes : model->n_terms);
         return false;
     }
     fit->largest = groups[fit->n_sizes - 1].at.x;
@@ -436,7 +437,11 @@ fit_model(const model_t *model, const fit_point_t *points, size_t n)
     group_t *groups = plots_alloc(n, sizeof *groups);
     const size_t n_usable = usable_points(model, points, n, usable);
     normal_t normal;
-    if (fit_coefficients(&fit, usable, n_usable, groups, &normal)) {
+    const bool is_fitted = fit_coefficients(&fit, usable, n_usable, groups, &normal);
+    if (is_fitted && fit.n_sizes < model->least_sizes) {
+        snprintf(fit.note, sizeof fit.note, "%zu sizes, needs at least %zu: not fitted",
+                 fit.n_sizes, model->least_sizes);
+    } else if (is_fitted) {
         fit.is_good = true;
         estimate_r_squared(&fit, usable, n_usable);
         estimate_noise(&fit, groups, fit.n_sizes);

@@ -9,12 +9,13 @@
 
 // Which models are tried on what.
 static const char *const MODELS[] = {"amdahl", "usl", "ernest", "linear", "exponential", NULL};
-static const char *const OVERHEAD_MODELS[] = {"communication", "straggler", "linear", NULL};
+static const char *const OVERHEAD_MODELS[] = {"latency", "communication", "straggler", "linear",
+                                              NULL};
 static const char *const TREND[] = {"linear", NULL};
 // What may be chosen to extrapolate by: laws that cannot turn negative. The first stands where none
 // can be told to be better.
 static const char *const WORK_LAWS[] = {"amdahl", "usl", "ernest", NULL};
-static const char *const OVERHEAD_LAWS[] = {"communication", "straggler", NULL};
+static const char *const OVERHEAD_LAWS[] = {"latency", "communication", "straggler", NULL};
 
 typedef struct {
     const char *set;

@@ -17,17 +17,20 @@ typedef struct {
 } laws_t;
 
 static const char *const WORK_LAWS[] = {"amdahl", "usl", "ernest", NULL};
-static const char *const OVERHEAD_LAWS[] = {"communication", "straggler", NULL};
+static const char *const OVERHEAD_LAWS[] = {"latency", "communication", "straggler", NULL};
 static const char *const WORK_GRID[] = {"work_grid", NULL};
 static const char *const OVERHEAD_GRID[] = {"overhead_grid", NULL};
 
-// As good as the best: within half as much again of its error, or within two hundredths.
+// As good as the best: within half as much again of its error, within two hundredths, or not told
+// from it by the noise of what was held out.
 static bool
 is_rival(const fit_t *fit, const fit_t *best)
 {
     if (!fit->is_good || fit->model == best->model || !isfinite(fit->held_out_error))
         return false;
-    return fit->held_out_error <= fmax(1.5 * best->held_out_error, 0.02);
+    const double noise = 2.0 * fit->held_out_noise;
+    return fit->held_out_error <=
+           fmax(fmax(1.5 * best->held_out_error, 0.02), best->held_out_error + noise);
 }
 
 static laws_t

@@ -114,6 +114,27 @@ ernest_equation(const double *c, draft_t *draft)
 
 // ---- coordination: what n workers cost that one does not have ----
 
+// The same for any number of workers: what each does at its end of a round, all at once. That it
+// does not grow is a claim that two sizes cannot be held against.
+static void
+latency_basis(const model_place_t *at, double *terms)
+{
+    (void)at;
+    terms[0] = 1.0;
+}
+
+static void
+one_as_it_is(const double *c, double *parameters)
+{
+    parameters[0] = c[0];
+}
+
+static void
+latency_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g", c[0]);
+}
+
 // A time to begin, whatever n is, and one transfer a worker through the coordinator's link
 // (Hockney: latency and bandwidth).
 static void
@@ -225,6 +246,18 @@ static const model_t MODELS[] = {
      .basis = ernest_basis,
      .derive = ernest_derive,
      .equation = ernest_equation},
+    {.name = "latency",
+     .formula = "y = latency, x > 1",
+     .source = "Hockney, with transfers that hide behind each other",
+     .n_terms = 1,
+     .least_sizes = 3,
+     .parameters = {"latency_s"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .needs_company = true,
+     .basis = latency_basis,
+     .derive = one_as_it_is,
+     .equation = latency_equation},
     {.name = "communication",
      .formula = "y = latency + transfer x, x > 1",
      .source = "Hockney",

@@ -25,6 +25,7 @@ typedef struct {
     const char *formula; // for people, in letters
     const char *source;  // where it comes from
     size_t n_terms;      // basis functions; also the fewest different sizes it can be fitted to
+    size_t least_sizes;  // where more are needed; else 0
     const char *parameters[MODEL_TERMS_MAX]; // names of what `derive` gives, units last
     bool is_logarithmic;                     // fitted to log y, as spreadsheets fit an exponential
     bool is_nonnegative;                     // coefficients are times, which cannot be negative

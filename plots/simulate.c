@@ -51,7 +51,9 @@ choose_line(const results_set_t *set, calibration_t *calibration)
     }
 }
 
-// Slope and intercept, neither below zero; where x has but one value, all of it is the intercept.
+// Slope and intercept, neither below zero; where x has but one value, or the slope is not beyond
+// its error twice over, all of it is the intercept: a slope of noise would be multiplied by
+// thousands.
 static void
 fit_line(const double *x, const double *y, size_t n, double *intercept, double *slope)
 {
@@ -61,7 +63,7 @@ fit_line(const double *x, const double *y, size_t n, double *intercept, double *
     if (n < 2 || gsl_stats_variance(x, 1, n) <= 0.0)
         return;
     gsl_fit_linear(x, 1, y, 1, n, intercept, slope, &c00, &c01, &c11, &rest);
-    if (*slope < 0.0) {
+    if (*slope < 2.0 * sqrt(c11)) {
         *slope = 0.0;
         *intercept = gsl_stats_mean(y, 1, n);
     } else if (*intercept < 0.0) {
@@ -71,7 +73,7 @@ fit_line(const double *x, const double *y, size_t n, double *intercept, double *
 }
 
 typedef struct {
-    double *nodes, *send_s, *aggregate_s, *sample_s;
+    double *nodes, *send_s, *aggregate_s, *sample_s, *samples;
     size_t *run;
     int *round;
     size_t n;
@@ -88,18 +90,52 @@ group_end(const columns_t *columns, size_t first, bool is_round)
     return end;
 }
 
+// A run's time a sample by the samples of a round: sample_s + start_s / samples, least squares,
+// each run counting once. The second term must be there beyond its error, twice over.
+static void
+fit_compute(const double *samples, const double *run_s, size_t n, calibration_t *c)
+{
+    double c00, c01, c11 = 0.0, rest;
+    double *x = plots_alloc(n + 1, sizeof *x);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = 1.0 / samples[i];
+        c->least_samples = i == 0 ? samples[i] : fmin(c->least_samples, samples[i]);
+    }
+    c->sample_s = n > 0 ? gsl_stats_mean(run_s, 1, n) : 0.0;
+    if (n > 2 && gsl_stats_variance(x, 1, n) > 0.0) {
+        double sample_s, start_s;
+        gsl_fit_linear(x, 1, run_s, 1, n, &sample_s, &start_s, &c00, &c01, &c11, &rest);
+        if (fabs(start_s) > 2.0 * sqrt(c11) && sample_s > 0.0) {
+            c->sample_s = sample_s;
+            c->start_s = start_s;
+        }
+    }
+    free(x);
+}
+
+// A sample's time in a round of so many.
+static double
+sample_s(const calibration_t *c, double samples)
+{
+    const double counted = c->start_s < 0.0 ? fmax(samples, c->least_samples) : samples;
+    return c->sample_s + c->start_s / counted;
+}
+
 // Parts the times of samples into runs, rounds and workers; rows come run by run, round by round.
+// One worker alone tells what computing takes, and nothing of what sets workers apart.
 static void
 part_times(const columns_t *columns, calibration_t *c)
 {
-    c->run_s = plots_alloc(columns->n + 1, sizeof(double));
+    double *samples = plots_alloc(columns->n + 1, sizeof(double));
+    c->run_share = plots_alloc(columns->n + 1, sizeof(double));
     c->round_share = plots_alloc(columns->n + 1, sizeof(double));
     c->worker_share = plots_alloc(columns->n + 1, sizeof(double));
     for (size_t run = 0; run < columns->n;) {
         const size_t end = group_end(columns, run, false);
         const double run_s = gsl_stats_mean(columns->sample_s + run, 1, end - run);
-        c->run_s[c->n_run_s++] = run_s;
-        for (size_t round = run; round < end;) {
+        samples[c->n_run_share] = gsl_stats_mean(columns->samples + run, 1, end - run);
+        c->run_share[c->n_run_share++] = run_s;
+        for (size_t round = run; round < end && columns->nodes[run] > 1.0;) {
             const size_t next = group_end(columns, round, true);
             const double round_s = gsl_stats_mean(columns->sample_s + round, 1, next - round);
             c->round_share[c->n_round_share++] = round_s / run_s;
@@ -108,9 +144,13 @@ part_times(const columns_t *columns, calibration_t *c)
         }
         run = end;
     }
+    fit_compute(samples, c->run_share, c->n_run_share, c);
+    for (size_t i = 0; i < c->n_run_share; i++)
+        c->run_share[i] /= sample_s(c, samples[i]);
+    free(samples);
 }
 
-// The rounds of two workers and more on the line, as columns; per-sample times go straight home.
+// The rounds on the line, as columns, those of one worker included.
 static columns_t
 read_columns(const results_set_t *set, calibration_t *calibration)
 {
@@ -118,18 +158,22 @@ read_columns(const results_set_t *set, calibration_t *calibration)
                          plots_alloc(set->n_rounds + 1, sizeof(double)),
                          plots_alloc(set->n_rounds + 1, sizeof(double)),
                          plots_alloc(set->n_rounds + 1, sizeof(double)),
+                         plots_alloc(set->n_rounds + 1, sizeof(double)),
                          plots_alloc(set->n_rounds + 1, sizeof(size_t)),
                          plots_alloc(set->n_rounds + 1, sizeof(int)),
                          0};
     double bytes = 0.0;
+    size_t n_sent = 0;
     for (size_t i = 0; i < set->n_rounds; i++) {
         const results_round_t *round = &set->rounds[i];
         const results_run_t *run = &set->runs[round->run];
-        if (!is_on_line(run, calibration->cores_a_node) || run->nodes < 2.0 ||
-            !(round->samples > 0.0) || !isfinite(round->compute_s) || !isfinite(round->send_s) ||
-            !isfinite(round->aggregate_s))
+        const bool is_alone = run->nodes < 2.0;
+        if (!is_on_line(run, calibration->cores_a_node) || !(round->samples > 0.0) ||
+            !isfinite(round->compute_s) ||
+            (!is_alone && (!isfinite(round->send_s) || !isfinite(round->aggregate_s))))
             continue;
         columns.sample_s[columns.n] = round->compute_s / round->samples;
+        columns.samples[columns.n] = round->samples;
         columns.run[columns.n] = round->run;
         columns.round[columns.n] = round->round;
         columns.nodes[columns.n] = run->nodes;
@@ -137,10 +181,57 @@ read_columns(const results_set_t *set, calibration_t *calibration)
         columns.aggregate_s[columns.n++] = round->aggregate_s;
         calibration->rounds = fmax(calibration->rounds, round->round);
         calibration->samples = isfinite(run->samples) ? run->samples : calibration->samples;
-        bytes += isfinite(round->sent_bytes) ? round->sent_bytes : 0.0;
+        if (!is_alone)
+            bytes += isfinite(round->sent_bytes) ? round->sent_bytes : 0.0;
+        n_sent += !is_alone;
     }
-    calibration->model_bytes = columns.n > 0 ? bytes / (double)columns.n : 0.0;
+    calibration->model_bytes = n_sent > 0 ? bytes / (double)n_sent : 0.0;
     return columns;
+}
+
+// What the messages take: the coordinator's serial part of it, by how it grows with the workers,
+// and the rest, which is the link's.
+static void
+fit_messages(const columns_t *columns, calibration_t *calibration)
+{
+    double *nodes = plots_alloc(columns->n + 1, sizeof(double));
+    double *send_s = plots_alloc(columns->n + 1, sizeof(double));
+    double *aggregate_s = plots_alloc(columns->n + 1, sizeof(double));
+    double link_s;
+    size_t n = 0;
+    for (size_t run = 0, end; run < columns->n; run = end) {
+        end = group_end(columns, run, false);
+        if (columns->nodes[run] < 2.0)
+            continue;
+        nodes[n] = columns->nodes[run];
+        send_s[n] = gsl_stats_mean(columns->send_s + run, 1, end - run);
+        aggregate_s[n++] = gsl_stats_mean(columns->aggregate_s + run, 1, end - run);
+    }
+    // A worker waits for half of the others to be sent to, on the mean.
+    fit_line(nodes, send_s, n, &link_s, &calibration->fan_out_s);
+    fit_line(nodes, aggregate_s, n, &calibration->average_s, &calibration->take_s);
+    calibration->link_s = plots_alloc(columns->n + 1, sizeof(double));
+    for (size_t i = 0; i < columns->n; i++) {
+        if (columns->nodes[i] > 1.0)
+            calibration->link_s[calibration->n_link_s++] =
+                fmax(0.0, columns->send_s[i] - calibration->fan_out_s * (columns->nodes[i] + 1.0));
+    }
+    calibration->fan_out_s *= 2.0;
+    free(nodes);
+    free(send_s);
+    free(aggregate_s);
+}
+
+static void
+columns_clear(columns_t *columns)
+{
+    free(columns->nodes);
+    free(columns->send_s);
+    free(columns->aggregate_s);
+    free(columns->sample_s);
+    free(columns->samples);
+    free(columns->run);
+    free(columns->round);
 }
 
 int
@@ -150,22 +241,8 @@ simulate_calibrate(const results_set_t *set, calibration_t *calibration, plots_e
     choose_line(set, calibration);
     columns_t columns = read_columns(set, calibration);
     part_times(&columns, calibration);
-    double link_s;
-    // A worker waits for half of the others to be sent to, on the mean.
-    fit_line(columns.nodes, columns.send_s, columns.n, &link_s, &calibration->fan_out_s);
-    fit_line(columns.nodes, columns.aggregate_s, columns.n, &calibration->average_s,
-             &calibration->take_s);
-    calibration->link_s = plots_alloc(columns.n + 1, sizeof(double));
-    for (size_t i = 0; i < columns.n; i++)
-        calibration->link_s[calibration->n_link_s++] =
-            fmax(0.0, columns.send_s[i] - calibration->fan_out_s * (columns.nodes[i] + 1.0));
-    calibration->fan_out_s *= 2.0;
-    free(columns.nodes);
-    free(columns.send_s);
-    free(columns.aggregate_s);
-    free(columns.sample_s);
-    free(columns.run);
-    free(columns.round);
+    fit_messages(&columns, calibration);
+    columns_clear(&columns);
     if (calibration->n_link_s > 0 && calibration->samples > 0.0)
         return PLOTS_OK;
     calibration_clear(calibration);
@@ -177,7 +254,7 @@ simulate_calibrate(const results_set_t *set, calibration_t *calibration, plots_e
 void
 calibration_clear(calibration_t *calibration)
 {
-    free(calibration->run_s);
+    free(calibration->run_share);
     free(calibration->round_share);
     free(calibration->worker_share);
     free(calibration->link_s);
@@ -191,7 +268,7 @@ typedef struct {
     gsl_rng *random;
     size_t nodes, fan;
     double *arrival_s; // [nodes]
-    double run_s;      // a sample's, in this run
+    double run_share;  // of this run
     double compute_s, slowest_s, link_s;
 } round_t;
 
@@ -235,7 +312,8 @@ round_s(round_t *round)
     const calibration_t *c = round->calibration;
     const double samples = c->samples / c->rounds / (double)round->nodes;
     const double round_samples_s =
-        samples * round->run_s * draw(round, c->round_share, c->n_round_share);
+        samples * sample_s(c, samples) * round->run_share *
+        (round->nodes > 1 ? draw(round, c->round_share, c->n_round_share) : 1.0);
     round->compute_s = round->slowest_s = round->link_s = 0.0;
     for (size_t i = 0; i < round->nodes; i++) {
         const double compute_s =
@@ -276,7 +354,7 @@ simulate(const calibration_t *calibration, size_t nodes, size_t fan, unsigned lo
                      .arrival_s = plots_alloc(nodes, sizeof(double))};
     gsl_rng_set(round.random, seed);
     for (size_t run = 0; run < SIMULATE_RUNS; run++) {
-        round.run_s = draw(&round, calibration->run_s, calibration->n_run_s);
+        round.run_share = draw(&round, calibration->run_share, calibration->n_run_share);
         for (double r = 0.0; r < calibration->rounds; r++) {
             t_s[run] += round_s(&round);
             mean.work_s += round.compute_s / SIMULATE_RUNS;
@@ -343,10 +421,14 @@ simulate_assumptions(const calibration_t *c, size_t fan, draft_t *draft)
               "Every node has %.4g cores; a run is %.0f samples in %.0f rounds, shared out "
               "evenly.\n",
               c->cores_a_node, c->samples, c->rounds);
+    draft_add(draft, "A sample takes %.3g ms", 1e3 * c->sample_s);
+    if (c->start_s != 0.0)
+        draft_add(draft, " and a round %+.3g ms once%s", 1e3 * c->start_s,
+                  c->start_s < 0.0 ? " (what a CPU limit saves up while a worker waits)" : "");
     draft_add(draft,
-              "A sample takes %.3g ms (mean of %zu measured runs; runs, rounds in them and workers "
-              "in those are drawn apart), whatever the number of nodes.\n",
-              1e3 * gsl_stats_mean(c->run_s, 1, c->n_run_s), c->n_run_s);
+              ", whatever the number of nodes: least squares over %zu measured runs; runs, rounds "
+              "in them and workers in those stray from it as measured, drawn apart.\n",
+              c->n_run_share);
     draft_add(draft, "An update takes %.3g ms on links that do not disturb each other.\n",
               1e3 * gsl_stats_mean(c->link_s, 1, c->n_link_s));
     draft_add(

@@ -18,11 +18,14 @@ enum { SIMULATE_NODES_MAX = 10000, SIMULATE_RUNS = 20 };
 // What the rounds say, in seconds.
 typedef struct {
     double cores_a_node;
-    // A sample's time: the mean of a run, a round's share of it, a worker's share of that. Drawn
-    // apart, since what slows a whole run or round slows its workers together and makes nobody
-    // wait.
-    double *run_s, *round_share, *worker_share;
-    size_t n_run_s, n_round_share, n_worker_share;
+    // A worker computes sample_s * samples + start_s in a round, each run so many times as long, a
+    // round in it so many times that, and a worker in that again. They are drawn apart, since what
+    // slows a whole run or round slows its workers together and makes nobody wait.
+    double sample_s;
+    double start_s;       // may be negative: a CPU limit gives what it saved while a worker waited
+    double least_samples; // of a round that was measured; smaller ones save no more a sample
+    double *run_share, *round_share, *worker_share;
+    size_t n_run_share, n_round_share, n_worker_share;
     double *link_s; // an update's time both ways, without the coordinator's serial work
     size_t n_link_s;
     double fan_out_s;   // of the coordinator, for each worker, one after the other
