@@ -461,7 +461,8 @@ fit_best(const char *const *names, const fit_point_t *points, size_t n)
     bool has_any = false;
     for (size_t i = 0; names[i] != NULL; i++) {
         fit_t fit = fit_model(model_named(names[i]), points, n);
-        const double margin = 2.0 * fit.held_out_noise;
+        const bool is_larger = fit.model->n_terms > best.model->n_terms;
+        const double margin = is_larger ? 2.0 * fit.held_out_noise : 0.0;
         const bool is_better =
             fit.is_good && (!best.is_good || fit.held_out_error + margin < best.held_out_error ||
                             (isnan(best.held_out_error) && isfinite(fit.held_out_error)));

@@ -8,13 +8,14 @@
 #include "plots/memory.h"
 
 // Which models are tried on what.
-static const char *const MODELS[] = {"amdahl", "usl", "ernest", "linear", "exponential", NULL};
+static const char *const MODELS[] = {"amdahl", "saving",      "usl", "ernest",
+                                     "linear", "exponential", NULL};
 static const char *const OVERHEAD_MODELS[] = {"latency", "communication", "straggler", "linear",
                                               NULL};
 static const char *const TREND[] = {"linear", NULL};
 // What may be chosen to extrapolate by: laws that cannot turn negative. The first stands where none
 // can be told to be better.
-static const char *const WORK_LAWS[] = {"amdahl", "usl", "ernest", NULL};
+static const char *const WORK_LAWS[] = {"amdahl", "saving", "usl", "ernest", NULL};
 static const char *const OVERHEAD_LAWS[] = {"latency", "communication", "straggler", NULL};
 
 typedef struct {

@@ -16,7 +16,7 @@ typedef struct {
     size_t n;
 } laws_t;
 
-static const char *const WORK_LAWS[] = {"amdahl", "usl", "ernest", NULL};
+static const char *const WORK_LAWS[] = {"amdahl", "saving", "usl", "ernest", NULL};
 static const char *const OVERHEAD_LAWS[] = {"latency", "communication", "straggler", NULL};
 static const char *const WORK_GRID[] = {"work_grid", NULL};
 static const char *const OVERHEAD_GRID[] = {"overhead_grid", NULL};

@@ -62,6 +62,29 @@ amdahl_equation(const double *c, draft_t *draft)
     draft_add(draft, "y = %.4g + %.4g / x", c[0], c[1]);
 }
 
+// Work of which a share costs less the smaller it is: it fits a cache, or a CPU limit lends each
+// round what it saved up in the wait before. What it saves has an end, so nothing turns negative.
+static void
+saving_basis(const model_place_t *at, double *terms)
+{
+    const double x = at->x;
+    terms[0] = 1.0 / x;
+    terms[1] = 1.0 / (x * x);
+}
+
+static void
+saving_derive(const double *c, double *parameters)
+{
+    parameters[0] = c[0] + c[1];
+    parameters[1] = c[1] / (c[0] + c[1]);
+}
+
+static void
+saving_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g / x + %.4g / x²", c[0], c[1]);
+}
+
 // Gunther: y = T1 (1 + σ(x − 1) + κx(x − 1)) / x = T1 (1 − σ)/x + T1 σ + T1 κ (x − 1).
 static void
 usl_basis(const model_place_t *at, double *terms)
@@ -226,6 +249,16 @@ static const model_t MODELS[] = {
      .basis = amdahl_basis,
      .derive = amdahl_derive,
      .equation = amdahl_equation},
+    {.name = "saving",
+     .formula = "y = T1 ((1 − s)/x + s/x²)",
+     .source = "shares that cost less the smaller they are",
+     .n_terms = 2,
+     .parameters = {"t1_s", "saved_share"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .basis = saving_basis,
+     .derive = saving_derive,
+     .equation = saving_equation},
     {.name = "usl",
      .formula = "y = T1 (1 + σ(x − 1) + κ x (x − 1))/x",
      .source = "Gunther's Universal Scalability Law",

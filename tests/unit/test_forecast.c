@@ -184,6 +184,48 @@ forecasts_are_within_ten_percent_and_their_bands_hold(void **state)
     assert_in_range(n_points_covered, 36, 40);
 }
 
+// The mean miss at 8 nodes of a cluster whose overhead does not grow, and whose work gets cheaper a
+// sample by `saved` of itself, measured with noise on 1 to 4.
+static double
+miss_of_flat_overhead(double saved, double work_noise, double overhead_noise)
+{
+    enum { EXPERIMENTS = 40 };
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(random, 7);
+    double sum = 0.0;
+    for (int i = 0; i < EXPERIMENTS; i++) {
+        results_run_t runs[NODES * REPEATS];
+        results_set_t set = made_set(runs, 1, 0.0);
+        for (size_t r = 0; r < set.n_runs; r++) {
+            const double n = runs[r].nodes;
+            runs[r].work_s = 60.0 / n * (1.0 - saved + saved / n) *
+                             (1.0 + work_noise * gsl_ran_ugaussian(random));
+            runs[r].overhead_s =
+                n > 1.0 ? 2.0 * (1.0 + overhead_noise * gsl_ran_ugaussian(random)) : 0.0;
+            runs[r].t_s = runs[r].work_s + runs[r].overhead_s;
+        }
+        const results_t results = {.root = nothing, .sets = &set, .n_sets = 1, .notes = nothing};
+        forecast_t *forecast = NULL;
+        plots_error_t error = {""};
+        assert_int_equal(forecast_new(&results, (double[]){8}, 1, 0, &forecast, &error), PLOTS_OK);
+        const double wanted = 60.0 / 8.0 * (1.0 - saved + saved / 8.0) + 2.0;
+        sum += fabs(forecast->rows[0].t_s.value / wanted - 1.0) / EXPERIMENTS;
+        forecast_free(&forecast);
+    }
+    gsl_rng_free(random);
+    return sum;
+}
+
+static void
+noise_is_not_drawn_out_into_an_overhead_that_grows(void **state)
+{
+    (void)state;
+    const double flat = miss_of_flat_overhead(0.0, 0.02, 0.2);
+    const double saving = miss_of_flat_overhead(0.15, 0.02, 0.2);
+    if (flat > 0.05 || saving > 0.05)
+        fail_msg("%.3f and %.3f off", flat, saving);
+}
+
 static void
 the_papers_numbers_are_forecast_without_bands(void **state)
 {
@@ -252,6 +294,7 @@ main(void)
         cmocka_unit_test(bands_cover_the_truth_95_times_of_100),
         cmocka_unit_test(without_noise_the_forecast_is_the_truth),
         cmocka_unit_test(forecasts_are_within_ten_percent_and_their_bands_hold),
+        cmocka_unit_test(noise_is_not_drawn_out_into_an_overhead_that_grows),
         cmocka_unit_test(the_papers_numbers_are_forecast_without_bands),
         cmocka_unit_test(one_number_of_nodes_is_nothing_to_forecast_from),
         cmocka_unit_test(nodes_are_read_from_ranges),
