@@ -170,6 +170,34 @@ a_browser_reads_the_tables(void **state)
     draft_clear(&dom);
 }
 
+// On paper nothing scrolls: what a table has to the right must be there too, on any page.
+static void
+a_browser_prints_whole_tables(void **state)
+{
+    (void)state;
+    if (access("/usr/bin/chromium", X_OK) != 0 || access("/usr/bin/pdftotext", X_OK) != 0) {
+        print_message("no chromium or pdftotext: the report is not printed\n");
+        skip();
+    }
+    free(report_of(0));
+    char *command =
+        plots_format("cd %s && timeout 60 chromium --headless --no-sandbox --disable-gpu "
+                     "--user-data-dir=%s/browser --no-pdf-header-footer --print-to-pdf=page.pdf "
+                     "file://%s/report.html >/dev/null 2>&1 && pdftotext -layout page.pdf page.txt",
+                     folder, folder, folder);
+    assert_int_equal(system(command), 0);
+    free(command);
+    char *path = plots_format("%s/page.txt", folder);
+    draft_t text = {0};
+    assert_int_equal(draft_read(&text, path, NULL), PLOTS_OK);
+    free(path);
+    holds(text.text, "Forecast from s, 2 cores a node");
+    holds(text.text, "S/n"); // the last column of the widest table
+    holds(text.text, "hosts.1.name");
+    assert_null(strstr(text.text, "Skip to"));
+    draft_clear(&text);
+}
+
 int
 main(void)
 {
@@ -182,6 +210,8 @@ main(void)
         cmocka_unit_test_setup_teardown(figures_are_in_the_page_with_ids_of_their_own, make_results,
                                         remove_results),
         cmocka_unit_test_setup_teardown(a_browser_reads_the_tables, make_results, remove_results),
+        cmocka_unit_test_setup_teardown(a_browser_prints_whole_tables, make_results,
+                                        remove_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
