@@ -21,14 +21,15 @@ static const char *const OVERHEAD_LAWS[] = {"latency", "communication", "straggl
 static const char *const WORK_GRID[] = {"work_grid", NULL};
 static const char *const OVERHEAD_GRID[] = {"overhead_grid", NULL};
 
-// As good as the best: within half as much again of its error, within two hundredths, or not told
-// from it by the noise of what was held out.
+// As good as the best: within half as much again of its error, within two hundredths, or, with no
+// more terms, not told from it by the noise of what was held out.
 static bool
 is_rival(const fit_t *fit, const fit_t *best)
 {
     if (!fit->is_good || fit->model == best->model || !isfinite(fit->held_out_error))
         return false;
-    const double noise = 2.0 * fit->held_out_noise;
+    const bool is_larger = fit->model->n_terms > best->model->n_terms;
+    const double noise = is_larger ? 0.0 : 2.0 * fit->held_out_noise;
     return fit->held_out_error <=
            fmax(fmax(1.5 * best->held_out_error, 0.02), best->held_out_error + noise);
 }
