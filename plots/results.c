@@ -83,6 +83,33 @@ search(results_t *results, const char *folder, int depth, draft_t *notes, plots_
 }
 
 static bool
+is_synthetic(const results_set_t *set)
+{
+    return strstr(set->data, "synthetic") != NULL;
+}
+
+// Among the sets found in one folder from `first` on: made-up data beside real would be drawn into
+// the same figures, and its accuracies mean nothing. Whoever wants them names their folder.
+static void
+leave_out_synthetic(results_t *results, size_t first, draft_t *notes)
+{
+    size_t n_real = 0;
+    size_t n_kept = first;
+    for (size_t i = first; i < results->n_sets; i++)
+        n_real += !is_synthetic(&results->sets[i]);
+    for (size_t i = first; n_real > 0 && i < results->n_sets; i++) {
+        if (!is_synthetic(&results->sets[i])) {
+            results->sets[n_kept++] = results->sets[i];
+            continue;
+        }
+        draft_add(notes, "%s: of synthetic data, left out beside real data; name it to see it\n",
+                  results->sets[i].folder);
+        results_set_clear(&results->sets[i]);
+    }
+    results->n_sets = n_real > 0 ? n_kept : results->n_sets;
+}
+
+static bool
 has_finished_run(const results_t *results)
 {
     for (size_t i = 0; i < results->n_sets; i++) {
@@ -113,7 +140,9 @@ results_load(const char *const *folders, size_t n_folders, results_t **results,
     int result = PLOTS_OK;
     for (size_t i = 0; result == PLOTS_OK && i < n_folders; i++) {
         char *folder = without_slash(folders[i]);
+        const size_t first = loaded->n_sets;
         result = search(loaded, folder, 0, &notes, error);
+        leave_out_synthetic(loaded, first, &notes);
         if (loaded->root == NULL)
             loaded->root = folder;
         else

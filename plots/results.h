@@ -137,9 +137,10 @@ typedef struct {
 } results_t;
 
 // Loads every result set in `folders`: a folder with a runs.csv is one; any other is searched for
-// them, four levels deep, in the order of their names. PLOTS_IO: a folder is missing or unreadable.
-// PLOTS_INVALID: a file that cannot be understood. PLOTS_EMPTY: no result set, or none with a
-// finished run. `*results` stays NULL then.
+// them, four levels deep, in the order of their names; of what such a search finds, sets of
+// synthetic data are left out (and noted) where there are sets of real data too. PLOTS_IO: a folder
+// is missing or unreadable. PLOTS_INVALID: a file that cannot be understood. PLOTS_EMPTY: no result
+// set, or none with a finished run. `*results` stays NULL then.
 int results_load(const char *const *folders, size_t n_folders, results_t **results,
                  plots_error_t *error);
 void results_free(results_t **results);

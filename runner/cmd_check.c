@@ -83,7 +83,7 @@ run(int argc, char **argv)
     const option_t options[] = {
         {"set", 's', "NAME=VALUE", OPTION_LIST, &chosen.sets, "another value for a setting"},
         {"only", 0, "CELLS", OPTION_TEXT, &chosen.only, "these cells: 'nodes=3,cores=2|4'"},
-        {"data", 'd', "DIR", OPTION_TEXT, &chosen.data, "where the data set is, for the estimate"},
+        {"data", 0, "DIR", OPTION_TEXT, &chosen.data, "where the data set is, for the estimate"},
         {"host-cores", 0, "N", OPTION_REAL, &chosen.host_cores,
          "plan for a host with so many cores in place of this one"},
         {"quiet", 'q', NULL, OPTION_FLAG, &chosen.is_quiet, "only tell faults"},

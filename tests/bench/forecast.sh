@@ -7,12 +7,12 @@
 set -euo pipefail
 dmlx=$1
 known=4 # the most nodes that the forecast may learn from
-results=${2:-results/bench/forecast}
+results=${2:-results/bench/.runs/forecast} # hidden, so that dmlx plot results/ does not draw it with the others
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if [ $# -lt 2 ]; then
     # shellcheck disable=SC2086
-    "$dmlx" run --no-figures -o results/bench ${FORECAST_RUN:-} experiments/forecast.cfg >/dev/null
+    "$dmlx" run --no-figures -o results/bench/.runs ${FORECAST_RUN:-} experiments/forecast.cfg >/dev/null
 fi
 
 # The same results without the cells that are to be forecast. Fields before the note hold no commas.

@@ -104,6 +104,38 @@ a_later_row_replaces_an_earlier_one(void **state)
 }
 
 static void
+synthetic_data_is_not_mixed_into_real_results(void **state)
+{
+    (void)state;
+    plots_error_t error = {""};
+    static const char head[] = "cell,nodes,cores,repeat,attempt,status,data,t_s,work_s\n";
+    char *real = plots_format("%sn1-c2,1,2,1,a,done,cifar10,10,10\n", head);
+    char *made_up = plots_format("%sn1-c2,1,2,1,a,done,synthetic,9,9\n", head);
+    char *inner = plots_format("%s/a/b", folder);
+    char *other = plots_format("%s/z", folder);
+    assert_int_equal(draft_folder(inner, &error), PLOTS_OK);
+    assert_int_equal(draft_folder(other, &error), PLOTS_OK);
+    put("a/b/runs.csv", made_up);
+    results_t *results = loaded(folder); // nothing else is there: it is what was asked for
+    assert_int_equal(results->n_sets, 1);
+    results_free(&results);
+    put("z/runs.csv", real);
+    results = loaded(folder);
+    assert_int_equal(results->n_sets, 1);
+    assert_string_equal(results->sets[0].data, "cifar10");
+    assert_non_null(strstr(results->notes, "synthetic"));
+    results_free(&results);
+    const char *const both[] = {folder, inner};
+    assert_int_equal(results_load(both, 2, &results, &error), PLOTS_OK);
+    assert_int_equal(results->n_sets, 2); // named, it is there
+    results_free(&results);
+    free(inner);
+    free(other);
+    free(real);
+    free(made_up);
+}
+
+static void
 rounds_of_an_orphan_or_a_failed_attempt_are_never_counted(void **state)
 {
     (void)state;
@@ -374,6 +406,8 @@ main(void)
                                         remove_folder),
         cmocka_unit_test(the_paper_is_a_result_set),
         cmocka_unit_test_setup_teardown(every_set_below_a_folder_is_found_in_order, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(synthetic_data_is_not_mixed_into_real_results, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(faults_name_the_file, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(the_setting_names_what_was_emulated, make_folder,
