@@ -62,6 +62,9 @@ bands_cover_the_truth_95_times_of_100(void **state)
     assert_in_range(1000 * coverage_of("usl", (double[]){60, 5, 1}, 5, 8), 925, 980);
     assert_in_range(1000 * coverage_of("usl", (double[]){60, 5, 0}, 5, 8), 925, 995);
     assert_in_range(1000 * coverage_of("communication", (double[]){0.3, 0.5}, 5, 8), 925, 980);
+    assert_in_range(1000 * coverage_of("latency", (double[]){2}, 5, 8), 925, 980);
+    assert_in_range(1000 * coverage_of("saving", (double[]){50, 10}, 4, 8), 925, 980);
+    assert_in_range(1000 * coverage_of("saving", (double[]){60, 0}, 4, 8), 925, 995);
 }
 
 // W = 2 + 60/n, O = 0.5 + 0.5 n above one node, two cores a node.
