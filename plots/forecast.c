@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plots/fit_rounds.h"
 #include "plots/line.h"
 #include "plots/memory.h"
 
-enum { LAWS_MAX = 4 };
+enum { LAWS_MAX = 5 };
 
 // The models of one quantity that hold-out cannot tell from the best, which comes first.
 typedef struct {
@@ -47,6 +48,24 @@ laws_of(const char *const *names, const fit_point_t *points, size_t n)
             fit_clear(&fit);
     }
     return laws;
+}
+
+// What rounds.csv says of the overhead is a law as the others are: it has more terms, so it must be
+// better by more than noise to come first.
+static void
+consider_rounds(laws_t *laws, const line_t *line)
+{
+    fit_t fit = fit_rounds(line);
+    if (!fit.is_good || !laws->fits[0].is_good || !isfinite(fit.held_out_error)) {
+        fit_clear(&fit);
+    } else if (fit.held_out_error + 2.0 * fit.held_out_noise < laws->fits[0].held_out_error) {
+        laws->fits[laws->n++] = laws->fits[0];
+        laws->fits[0] = fit;
+    } else if (is_rival(&fit, &laws->fits[0])) {
+        laws->fits[laws->n++] = fit;
+    } else {
+        fit_clear(&fit);
+    }
 }
 
 static void
@@ -347,6 +366,7 @@ forecast_line(const line_t *line, const summary_t *const *summaries, size_t n_su
     forecast->one_more_core_s = unknown;
     laws_t work = line_laws(line, QUANTITY_WORK, WORK_LAWS);
     laws_t overhead = line_laws(line, QUANTITY_OVERHEAD, OVERHEAD_LAWS);
+    consider_rounds(&overhead, line);
     laws_t work_grid = grid_laws(summaries, n_summaries, QUANTITY_WORK, WORK_GRID);
     laws_t overhead_grid = grid_laws(summaries, n_summaries, QUANTITY_OVERHEAD, OVERHEAD_GRID);
     const int result = fill(forecast, is_on_line ? &work : &work_grid,

@@ -199,6 +199,21 @@ three_as_they_are(const double *c, double *parameters)
         parameters[i] = c[i];
 }
 
+// Put together by fit_rounds, from the parts of a round.
+static void
+rounds_basis(const model_place_t *at, double *terms)
+{
+    terms[0] = 1.0;
+    terms[1] = at->x;
+    terms[2] = log(at->x);
+}
+
+static void
+rounds_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g + %.4g x + %.4g log x", c[0], c[1], c[2]);
+}
+
 static void
 work_grid_equation(const double *c, draft_t *draft)
 {
@@ -313,6 +328,16 @@ static const model_t MODELS[] = {
      .basis = straggler_basis,
      .derive = as_they_are,
      .equation = straggler_equation},
+    {.name = "rounds",
+     .formula = "y = latency + transfer x + waiting log x, x > 1",
+     .source = "Hockney and stragglers, each from its part of the rounds",
+     .n_terms = 3,
+     .parameters = {"latency_s", "transfer_s", "waiting_s"},
+     .is_relative = true,
+     .needs_company = true,
+     .basis = rounds_basis,
+     .derive = three_as_they_are,
+     .equation = rounds_equation},
     {.name = "work_grid",
      .formula = "y = a + b/nodes + c/cores",
      .source = "Amdahl's law within a node and across nodes",
