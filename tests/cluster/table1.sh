@@ -34,13 +34,15 @@ on_cluster() {
 "$here/cluster.sh" up swarm registry || { fault "no cluster"; exit; }
 cp "$here"/../../experiments/{paper,node_sweep}.cfg "$work/" && cd "$work" || exit
 on_cluster image --context swarm --registry 10.77.0.254:5000 --push || fault "no image"
-# Images are there before links are slow: a pull is not what is measured.
-"$here/cluster.sh" shape "${RATE:-100mbit}"
-
 common=(--set "matrix.repeats=${REPEATS:-3}")
 swarm=(--launcher swarm --set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"'
     --set 'cluster.label="role=worker"')
 ssh=(--launcher ssh --set 'cluster.hosts=["w1","w2","w3"]' --set cluster.coordinator=mgr)
+# Images and data are there before links are slow: half a minute's pull is not what is measured, and a node that pulls
+# for longer than cluster.timeout.join_s is missed.
+on_cluster run -o prime --no-figures --only nodes=3 --set matrix.repeats=1 --set train.samples=600 "${swarm[@]}" \
+    node_sweep.cfg >prime.out 2>&1 || fault "nodes do not get the image: $(cat prime.out)"
+"$here/cluster.sh" shape "${RATE:-100mbit}"
 for name in local ssh swarm; do
     words=(--launcher local)
     [ $name != ssh ] || words=("${ssh[@]}")
@@ -54,7 +56,7 @@ for name in local ssh swarm; do
     "$here/cluster.sh" left && echo "left behind by $name: nothing" || fault "$name left something"
     # Which cell, which repeat, which model.
     awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-        { print $at["cell"], "r" $at["repeat"], $at["model_sha256"] }' "$name/node_sweep/runs.csv" | sort >"$name.models"
+        $at["status"] == "done" { print $at["cell"], "r" $at["repeat"], $at["model_sha256"] }' "$name/node_sweep/runs.csv" | sort >"$name.models"
 done
 
 printf '\n== models\n'
