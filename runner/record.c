@@ -253,6 +253,25 @@ take_off_cut_line(int fd, const char *path, record_error_t *error)
     return RECORD_OK;
 }
 
+// A row under another header would be read as other quantities.
+static int
+check_header(int fd, const char *path, const draft_t *header, record_error_t *error)
+{
+    char *there = memory_new(header->length + 1);
+    ssize_t n = pread(fd, there, header->length, 0);
+    bool is_same = n == (ssize_t)header->length && memcmp(there, header->text, header->length) == 0;
+    free(there);
+    if (n < 0)
+        return fail_io(error, path, "read");
+    if (!is_same)
+        return fail(
+            error, RECORD_OTHER,
+            "'%s' has other columns than this dmlx writes: another version began it; finish "
+            "with that one, or choose another folder with -o",
+            path);
+    return RECORD_OK;
+}
+
 // Opens a table, giving it its header when it is new. Returns the descriptor or a status.
 static int
 open_table(const char *path, const draft_t *header, record_error_t *error)
@@ -261,8 +280,9 @@ open_table(const char *path, const draft_t *header, record_error_t *error)
     if (fd < 0)
         return fail_io(error, path, "open");
     int status = take_off_cut_line(fd, path, error);
-    if (status == RECORD_OK && lseek(fd, 0, SEEK_END) == 0)
-        status = append_line(fd, path, header, error);
+    if (status == RECORD_OK)
+        status = lseek(fd, 0, SEEK_END) == 0 ? append_line(fd, path, header, error)
+                                             : check_header(fd, path, header, error);
     if (status == RECORD_OK)
         return fd;
     close(fd);

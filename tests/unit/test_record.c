@@ -186,6 +186,32 @@ results_of_another_experiment_are_refused_with_the_differences(void **state)
 }
 
 static void
+a_table_of_other_columns_is_refused_and_left_as_it_is(void **state)
+{
+    (void)state;
+    record_t *record = open_it("h");
+    record_close(&record);
+    char *before = read_file("runs.csv"), *column = strstr(before, "accuracy");
+    assert_non_null(column);
+    memcpy(column, "ACCURACY", strlen("ACCURACY"));
+    char *path = memory_format("%s/runs.csv", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(before, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+
+    record_error_t error;
+    record_identity_t who = identity("h");
+    assert_int_equal(record_open(&record, folder, &who, &error), RECORD_OTHER);
+    assert_non_null(strstr(error.text, "runs.csv' has other columns"));
+    char *after = read_file("runs.csv");
+    assert_string_equal(after, before);
+    free(after);
+    free(before);
+    free(path);
+}
+
+static void
 a_folder_that_is_being_written_is_refused_naming_the_holder(void **state)
 {
     (void)state;
@@ -291,6 +317,7 @@ main(void)
         CASE(a_row_is_one_line_of_rfc_4180_with_its_axes),
         CASE(a_line_that_a_crash_cut_short_is_taken_off),
         CASE(results_of_another_experiment_are_refused_with_the_differences),
+        CASE(a_table_of_other_columns_is_refused_and_left_as_it_is),
         CASE(a_folder_that_is_being_written_is_refused_naming_the_holder),
         CASE(a_full_disk_leaves_whole_rows),
         CASE(rounds_are_rows_a_worker_each),
