@@ -2,6 +2,7 @@
 # A forecast held against reality: six emulated nodes are forecast from one to three, then looked at. The measured T lies
 # in the forecast's band, or within a quarter of it: machines that run tests are noisy. tests/bench/forecast.sh tells
 # the errors of a quiet one.
+# slow: sanitizers make the kernels many times slower, on a tenth of a core
 N_TRAIN=6000
 . "$SUPPORT/experiment.sh"
 
