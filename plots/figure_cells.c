@@ -457,9 +457,12 @@ figure_by_axis(const figure_source_t *source, const char *axis, figure_t *figure
         char *title = plots_format("Training time, speedup and accuracy by %s", described->name);
         figure_begin(source, figure, title, 3);
         free(title);
-        draft_add(&figure->script, "set xlabel \"%s%s%s\"\nset xrange [-0.4:%zu.4]\n",
-                  described->name, *described->unit != '\0' ? ", " : "", described->unit,
-                  n_places - 1);
+        char *label = plots_format("%s%s%s", described->name, *described->unit != '\0' ? ", " : "",
+                                   described->unit);
+        draft_add(&figure->script, "set xlabel ");
+        figure_quote(&figure->script, label);
+        free(label);
+        draft_add(&figure->script, "\nset xrange [-0.4:%zu.4]\n", n_places - 1);
         figure_tics(&figure->script, places, n_places);
         char *against = plots_format("speedup against %s %s", described->name, places[0]);
         const panel_t panels[] = {{"training time, s", "t_s", 1, "0:*"},

@@ -351,6 +351,22 @@ fill(forecast_t *forecast, const laws_t *work, const laws_t *overhead, const dou
     return PLOTS_OK;
 }
 
+// What the set was measured on, and which values of its further axes the line of nodes has.
+static char *
+setting_of(const results_set_t *set, const line_t *line)
+{
+    char *setting = results_setting(&set, 1);
+    draft_t text = {0};
+    draft_add(&text, "%s", setting);
+    free(setting);
+    for (size_t a = 0; a < set->n_axes; a++) {
+        const results_axis_t *axis = &set->axes[a];
+        draft_add(&text, "; %s %s%s%s alone", axis->name, line_cell(line, 0)->values[a],
+                  *axis->unit != '\0' ? " " : "", axis->unit);
+    }
+    return text.text;
+}
+
 static int
 forecast_line(const line_t *line, const summary_t *const *summaries, size_t n_summaries,
               const double *nodes, size_t n, double cores_a_node, forecast_t *forecast,
@@ -359,7 +375,7 @@ forecast_line(const line_t *line, const summary_t *const *summaries, size_t n_su
     const bool is_on_line = cores_a_node <= 0.0 || fabs(cores_a_node - line->fixed) < 1e-9;
     const results_set_t *set = line->summary->set;
     forecast->set = plots_copy(set->name);
-    forecast->setting = results_setting(&set, 1);
+    forecast->setting = setting_of(set, line);
     forecast->cores_a_node = is_on_line ? line->fixed : cores_a_node;
     forecast->largest = line_x(line, line->n - 1);
     const fit_value_t unknown = {NAN, NAN, NAN};

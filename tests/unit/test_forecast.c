@@ -297,6 +297,35 @@ the_papers_numbers_are_forecast_without_bands(void **state)
 }
 
 static void
+the_value_of_a_further_axis_it_rests_on_is_told(void **state)
+{
+    (void)state;
+    static char name[] = "link_mbit", unit[] = "Mbit/s", ten[] = "10", hundred[] = "100";
+    char *slow[] = {ten}, *fast[] = {hundred};
+    results_axis_t axis = {.setting = name, .name = name, .unit = unit};
+    results_run_t runs[2 * NODES * REPEATS];
+    results_set_t set = made_set(runs, 1, 0.01);
+    for (size_t i = 0; i < set.n_runs; i++) {
+        runs[set.n_runs + i] = runs[i];
+        runs[set.n_runs + i].t_s *= 3;
+        runs[i].values = slow;
+        runs[set.n_runs + i].values = fast;
+    }
+    set.n_runs *= 2;
+    set.axes = &axis;
+    set.n_axes = 1;
+    const results_t results = {.root = nothing, .sets = &set, .n_sets = 1, .notes = nothing};
+    forecast_t *forecast = NULL;
+    plots_error_t error = {""};
+    const double six = 6;
+    if (forecast_new(&results, &six, 1, 0, &forecast, &error) != PLOTS_OK)
+        fail_msg("%s", error.text);
+    assert_non_null(strstr(forecast->setting, "; link_mbit 10 Mbit/s alone"));
+    near(forecast->rows[0].t_s.value, true_work(6) + true_overhead(6), 1);
+    forecast_free(&forecast);
+}
+
+static void
 one_number_of_nodes_is_nothing_to_forecast_from(void **state)
 {
     (void)state;
@@ -340,6 +369,7 @@ main(void)
         cmocka_unit_test(noise_is_not_drawn_out_into_an_overhead_that_grows),
         cmocka_unit_test(the_parts_of_rounds_foretell_what_their_sum_does_not),
         cmocka_unit_test(the_papers_numbers_are_forecast_without_bands),
+        cmocka_unit_test(the_value_of_a_further_axis_it_rests_on_is_told),
         cmocka_unit_test(one_number_of_nodes_is_nothing_to_forecast_from),
         cmocka_unit_test(nodes_are_read_from_ranges),
     };
