@@ -77,9 +77,13 @@ judge_flat(const court_t *court, const results_claim_t *claim)
         }
     }
     const summary_cell_t *cell = line_cell(line, worst_index);
-    judgement.evidence = plots_format(
-        "largest difference %+.3g (95 %%: %+.3g to %+.3g) at %.4g:%.4g, tolerance %.4g",
-        worst.difference, worst.low, worst.high, cell->nodes, cell->cores, claim->tolerance);
+    char *interval = isfinite(worst.low)
+                         ? plots_format("95 %%: %+.3g to %+.3g", worst.low, worst.high)
+                         : plots_copy("no interval from one repeat");
+    judgement.evidence =
+        plots_format("largest difference %+.3g (%s) at %.4g:%.4g, tolerance %.4g", worst.difference,
+                     interval, cell->nodes, cell->cores, claim->tolerance);
+    free(interval);
     return judgement;
 }
 

@@ -107,6 +107,31 @@ accuracy_is_flat_when_its_intervals_are_inside(void **state)
 }
 
 static void
+one_repeat_is_no_interval(void **state)
+{
+    (void)state;
+    static char flat[] = "flat";
+    results_claim_t claim = {.text = empty,
+                             .kind = flat,
+                             .quantity = accuracy,
+                             .over = nodes,
+                             .tolerance = 0.01,
+                             .source = empty};
+    made_t made;
+    make(&made, PAPER_TIMES, LEVEL, 0.01, &claim);
+    size_t n = 0;
+    for (size_t i = 0; i < made.set.n_runs; i++)
+        if (made.runs[i].repeat == 1)
+            made.runs[n++] = made.runs[i];
+    made.set.n_runs = n;
+    claims_t *claims = claims_judge(&made.results);
+    assert_int_equal(claims->judgements[0].verdict, CLAIM_OPEN);
+    assert_non_null(strstr(claims->judgements[0].evidence, "no interval from one repeat"));
+    assert_null(strstr(claims->judgements[0].evidence, "nan"));
+    claims_free(&claims);
+}
+
+static void
 returns_of_nodes_diminish(void **state)
 {
     (void)state;
@@ -178,6 +203,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accuracy_is_flat_when_its_intervals_are_inside),
+        cmocka_unit_test(one_repeat_is_no_interval),
         cmocka_unit_test(returns_of_nodes_diminish),
         cmocka_unit_test(cores_scale_further_than_nodes),
         cmocka_unit_test(an_unknown_kind_is_said),
