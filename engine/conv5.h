@@ -40,8 +40,11 @@
  * pixels, then stands in one piece: 15 floats of conv1 are two vectors of 8 where three channels
  * of 5 would be three. Past four channels a pixel is filled up to whole vectors, none of which
  * crosses a line of the cache; an access that does takes twice as long. For dx
- * the 6x6 window that the four places of a pool can reach is in registers; a filter in a border of
- * zeros, taken from an offset by (a, b), is added to it. */
+ * the 6x6 window that the four places of a pool can reach is in registers, three rows of it at a
+ * time; a filter in a border of zeros, taken from an offset by (a, b), is added to it. Both are
+ * channel-last: a row of a window of conv2 is then 36 floats, five vectors of 8, where six channels
+ * of rows of their own would be six. A copy of the filters for each b, every access of which stays
+ * within a line, no longer fits the first cache: a third slower. */
 #ifndef ENGINE_CONV5_H
 #define ENGINE_CONV5_H
 
@@ -78,8 +81,6 @@ conv5_shape(image_shape_t in, int K)
 }
 
 enum {
-    CONV5_PADDED_PITCH = 8, /* of a filter in its border of zeros: 8 rows of 8 */
-    CONV5_PADDED = 64,
     CONV5_SPARE = 64 /* floats that vectors may read past the end of x, dx, D */
 };
 
@@ -105,6 +106,14 @@ static inline size_t
 conv5_gradient_count(const conv5_t *conv)
 {
     return 5 * conv5_gradient_pitch(conv);
+}
+
+/* Of the filters in their borders of zeros: six rows of six pixels each, the rows whole vectors;
+ * the last filter's border is two more. */
+static inline size_t
+conv5_padded_count(const conv5_t *conv)
+{
+    return (6 * (size_t)conv->K + 2) * (size_t)((6 * conv->C + 15) / 16 * 16);
 }
 
 static inline size_t

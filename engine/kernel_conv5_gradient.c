@@ -7,12 +7,6 @@
 /* Vectors of a row of patches that are added at once. */
 enum { VECTORS_MAX = 5 };
 
-/* A winner that has a gradient. */
-typedef struct {
-    int32_t place; /* where it reads: in a channel of x, or in the padded filters */
-    float slope;
-} winner_t;
-
 /* Writes channel-last what is planar in x: pixels of `depth` floats. Four pixels of four channels
  * at a time; where depth is not a multiple of 4, the floats past a pixel are overwritten by the
  * next one. */
@@ -73,25 +67,32 @@ list_winners(const float *y, const float *dy, const int32_t *winners, int n, int
 }
 
 /* Adds the list's patches, ROWS rows of VECTORS vectors of them, to the gradient dw of a filter,
- * whose rows are PITCH floats apart. */
+ * whose rows are PITCH floats apart. Each row of a patch has its pointer, or the compiler keeps
+ * more distances than there are registers. */
 INLINE void
 add_patches(const float *x, size_t row, const int32_t *places, const float *slopes, int n, int rows,
             int vectors, size_t pitch, float *dw)
 {
-    vec_t sums[5 * VECTORS_MAX];
+    vec_t sums[6 * VECTORS_MAX];
     UNROLL
     for (int i = 0; i < rows * vectors; i++)
-        sums[i] = load(dw + (size_t)(i / vectors) * pitch + i % vectors * LANES);
+        sums[i] = (vec_t){0};
     for (int e = 0; e < n; e++) {
         const float *patch = one_pointer(x + places[e]);
         vec_t slope = splat(slopes[e]);
         UNROLL
-        for (int i = 0; i < rows * vectors; i++)
-            sums[i] += slope * load(patch + (size_t)(i / vectors) * row + i % vectors * LANES);
+        for (int r = 0; r < rows; r++, patch = one_pointer(patch + row)) {
+            UNROLL
+            for (int i = 0; i < vectors; i++)
+                sums[r * vectors + i] += slope * load(patch + i * LANES);
+        }
     }
     UNROLL
-    for (int i = 0; i < rows * vectors; i++)
-        store(dw + (size_t)(i / vectors) * pitch + i % vectors * LANES, sums[i]);
+    for (int r = 0; r < rows; r++, dw += pitch) {
+        UNROLL
+        for (int i = 0; i < vectors; i++)
+            store(dw + i * LANES, load(dw + i * LANES) + sums[r * vectors + i]);
+    }
 }
 
 /* The same for all five rows, as many at once as the registers hold. */
@@ -140,67 +141,117 @@ KERNEL(conv5_weight_gradient)(const conv5_t *conv, const float *x, const float *
     }
 }
 
-/* Each filter (k, c) in a border of zeros: 8 rows of 8, row 0 and column 0 empty. */
+/* Floats of a row of a 6x6 window: whole vectors. */
+INLINE size_t
+window_pitch(const conv5_t *conv)
+{
+    return (size_t)((6 * conv->C + LANES - 1) / LANES * LANES);
+}
+
+/* Each filter in a border of zeros: [k][u][v][c], six rows of six pixels, of which row 0 and pixel
+ * 0 are zero. What follows a row and a filter is the next one's zeros. */
 void
 KERNEL(conv5_pad)(const conv5_t *conv, const float *weight, float *padded)
 {
-    memset(padded, 0, (size_t)conv->K * (size_t)conv->C * CONV5_PADDED * sizeof(float));
-    for (int filter = 0; filter < conv->K * conv->C; filter++, padded += CONV5_PADDED)
-        for (int u = 0; u < 5; u++, weight += 5)
-            memcpy(padded + (u + 1) * CONV5_PADDED_PITCH + 1, weight, 5 * sizeof(float));
+    size_t pitch = window_pitch(conv), C = (size_t)conv->C;
+    memset(padded, 0, conv5_padded_count(conv) * sizeof(float));
+    for (int k = 0; k < conv->K; k++, padded += 6 * pitch)
+        for (size_t c = 0; c < C; c++)
+            for (size_t u = 1; u < 6; u++, weight += 5)
+                for (size_t v = 0; v < 5; v++)
+                    padded[u * pitch + (v + 1) * C + c] = weight[v];
 }
 
-/* Channels whose 6x6 windows fit the registers. */
-enum { WINDOWS = LANES == 4 && REGISTERS == 16 ? 1 : 2 };
-
-/* Adds the listed filters to the windows of some channels at DX. */
+/* Adds the listed filters to VECTORS vectors of each row of the window at DX, as many rows at once
+ * as the registers hold. */
 INLINE void
-add_filters(const float *padded, const winner_t *list, int n, int windows, size_t W, size_t plane,
-            float *dx)
+add_filters(const float *padded, size_t pitch, const int32_t *places, const float *slopes, int n,
+            int vectors, size_t row, float *dx)
 {
-    row_t sums[6 * WINDOWS] = {0};
-    for (int e = 0; e < n; e++) {
-        const float *filter = one_pointer(padded + list[e].place);
-        UNROLL
-        for (int r = 0; r < 6 * windows; r++)
-            sums[r] =
-                add_scaled(sums[r], list[e].slope,
-                           load_row(filter + r / 6 * CONV5_PADDED + r % 6 * CONV5_PADDED_PITCH));
-    }
-    UNROLL
-    for (int r = 0; r < 6 * windows; r++) {
-        float *target = dx + (size_t)(r / 6) * plane + (size_t)(r % 6) * W;
-        store_row(target, add_scaled(load_row(target), 1, sums[r]));
+    if (6 * vectors < REGISTERS)
+        add_patches(padded, pitch, places, slopes, n, 6, vectors, row, dx);
+    else {
+        add_patches(padded, pitch, places, slopes, n, 3, vectors, row, dx);
+        add_patches(padded + 3 * pitch, pitch, places, slopes, n, 3, vectors, row, dx + 3 * row);
     }
 }
 
-/* dx (C, H, W) of one image from y, dy and winners (K, I, J). It is made in scratch, since windows
- * of eight columns run over the end of the last row, and copied. */
+/* The winners at one place of the pooled image that relu let through, as places in the padded
+ * filters and slopes; returns how many. */
+INLINE int
+list_filters(const conv5_t *conv, const float *y, const float *dy, const int32_t *winners,
+             int corner, int32_t *places, float *slopes)
+{
+    int IJ = conv->I * conv->J, pitch = (int)window_pitch(conv), used = 0;
+    for (int k = 0; k < conv->K; k++, y += IJ, dy += IJ, winners += IJ) {
+        int distance = *winners - corner;
+        int a = distance >= conv->W, b = distance - a * conv->W;
+        places[used] = (6 * k + 1 - a) * pitch + (1 - b) * conv->C;
+        slopes[used] = *dy;
+        used += *y > 0;
+    }
+    return used;
+}
+
+/* Writes planar what is channel-last in LAST, C floats a pixel; a few more may be read. */
+static void
+make_planar(const conv5_t *conv, const float *last, float *x)
+{
+    size_t pixels = (size_t)conv->H * (size_t)conv->W, C = (size_t)conv->C;
+    size_t whole = pixels / 4 * 4;
+    for (size_t c = 0; c < C; c += 4)
+        for (size_t p = 0; p < whole; p += 4) {
+            const float *source = last + p * C + c;
+            float *target = x + c * pixels + p;
+            quad_t a = load_quad(source), b = load_quad(source + C);
+            quad_t d = load_quad(source + 2 * C), e = load_quad(source + 3 * C);
+            quad_t ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+                   de = __builtin_shufflevector(d, e, 0, 4, 1, 5);
+            store_quad(target, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
+            if (c + 1 < C)
+                store_quad(target + pixels, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
+            ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+            de = __builtin_shufflevector(d, e, 2, 6, 3, 7);
+            if (c + 2 < C)
+                store_quad(target + 2 * pixels, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
+            if (c + 3 < C)
+                store_quad(target + 3 * pixels, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
+        }
+    for (size_t p = whole; p < pixels; p++)
+        for (size_t c = 0; c < C; c++)
+            x[c * pixels + p] = last[p * C + c];
+}
+
+/* dx (C, H, W) of one image from y, dy and winners (K, I, J). It is made channel-last in scratch.
+ */
 void
 KERNEL(conv5_input_gradient)(const conv5_t *conv, const float *padded, const float *y,
                              const float *dy, const int32_t *winners, float *scratch, float *dx)
 {
-    winner_t *list = (winner_t *)scratch;
-    float *sums = scratch + 2 * (size_t)(conv->I * conv->J + conv->K);
-    int IJ = conv->I * conv->J, W = conv->W, C = conv->C;
-    size_t plane = (size_t)conv->H * (size_t)W;
-    memset(sums, 0, ((size_t)C * plane + CONV5_SPARE) * sizeof(float));
-    for (int place = 0; place < IJ; place++) {
-        int corner = 2 * (place / conv->J) * W + 2 * (place % conv->J), used = 0;
-        for (int k = 0; k < conv->K; k++) {
-            int at = k * IJ + place, distance = winners[at] - corner;
-            int a = distance >= W, b = distance - a * W;
-            list[used].place = k * C * CONV5_PADDED + (1 - a) * CONV5_PADDED_PITCH + 1 - b;
-            list[used].slope = dy[at];
-            used += y[at] > 0;
+    int list = (conv->K + 15) / 16 * 16;
+    int32_t *places = (int32_t *)scratch;
+    float *slopes = scratch + list, *last = slopes + list;
+    size_t C = (size_t)conv->C, row = (size_t)conv->W * C, pitch = window_pitch(conv);
+    memset(last, 0, (row * (size_t)conv->H + CONV5_SPARE) * sizeof(float));
+    for (int place = 0; place < conv->I * conv->J; place++) {
+        int corner = 2 * (place / conv->J) * conv->W + 2 * (place % conv->J);
+        int n = list_filters(conv, y + place, dy + place, winners + place, corner, places, slopes);
+        const float *filters = padded;
+        float *window = last + (size_t)corner * C;
+        for (int left = (int)pitch / LANES; left > 0; left -= VECTORS_MAX) {
+            if (left >= 5)
+                add_filters(filters, pitch, places, slopes, n, 5, row, window);
+            else if (left == 4)
+                add_filters(filters, pitch, places, slopes, n, 4, row, window);
+            else if (left == 3)
+                add_filters(filters, pitch, places, slopes, n, 3, row, window);
+            else if (left == 2)
+                add_filters(filters, pitch, places, slopes, n, 2, row, window);
+            else
+                add_filters(filters, pitch, places, slopes, n, 1, row, window);
+            filters += VECTORS_MAX * LANES;
+            window += VECTORS_MAX * LANES;
         }
-        int c = 0;
-        for (; c + WINDOWS <= C; c += WINDOWS)
-            add_filters(padded + c * CONV5_PADDED, list, used, WINDOWS, (size_t)W, plane,
-                        sums + (size_t)c * plane + corner);
-        for (; c < C; c++)
-            add_filters(padded + c * CONV5_PADDED, list, used, 1, (size_t)W, plane,
-                        sums + (size_t)c * plane + corner);
     }
-    memcpy(dx, sums, (size_t)C * plane * sizeof(float));
+    make_planar(conv, last, dx);
 }

@@ -163,9 +163,8 @@ stage_conv5(stage_t *stage)
     own->conv = conv5_shape(stage->in, stage->out.channels);
     own->kernels = kernels();
     size_t out = image_count(stage->out), threads = (size_t)stage->threads;
-    size_t filters = (size_t)stage->in.channels * (size_t)stage->out.channels;
     own->packed = engine_alloc(conv5_packed_count(&own->conv) * sizeof(float));
-    own->padded = engine_alloc(filters * CONV5_PADDED * sizeof(float));
+    own->padded = engine_alloc(conv5_padded_count(&own->conv) * sizeof(float));
     own->winners = engine_alloc((size_t)stage->batch_max * out * sizeof(int32_t));
     own->sums =
         engine_alloc(conv5_gradient_count(&own->conv) * (size_t)own->conv.K * sizeof(float));

@@ -133,55 +133,6 @@ put_chosen(iquad_t condition, iquad_t a, quad_t b, int32_t *target_a, float *tar
 #endif
 }
 
-/* Eight floats whatever LANES is: a row of a 5x5 filter and a little. */
-enum { ROW_LANES = LANES < 8 ? LANES : 8, ROW_PARTS = 8 / ROW_LANES };
-typedef float part_t __attribute__((vector_size(4 * ROW_LANES)));
-typedef float part_at_t __attribute__((vector_size(4 * ROW_LANES), aligned(4), may_alias));
-typedef struct {
-    part_t part[ROW_PARTS];
-} row_t;
-
-INLINE row_t
-load_row(const float *p)
-{
-    row_t row;
-    UNROLL
-    for (int i = 0; i < ROW_PARTS; i++)
-        row.part[i] = *(const part_at_t *)(p + i * ROW_LANES);
-    return row;
-}
-
-INLINE void
-store_row(float *p, row_t row)
-{
-    UNROLL
-    for (int i = 0; i < ROW_PARTS; i++)
-        *(part_at_t *)(p + i * ROW_LANES) = row.part[i];
-}
-
-INLINE row_t
-add_scaled(row_t sum, float scale, row_t row)
-{
-    UNROLL
-    for (int i = 0; i < ROW_PARTS; i++)
-        sum.part[i] += scale * row.part[i];
-    return sum;
-}
-
-/* The floats three places down, the first three at the end. */
-INLINE row_t
-turn_down(row_t row)
-{
-    row_t turned;
-#if defined(__AVX2__)
-    turned.part[0] = __builtin_shufflevector(row.part[0], row.part[0], 3, 4, 5, 6, 7, 0, 1, 2);
-#else
-    turned.part[0] = __builtin_shufflevector(row.part[0], row.part[1], 3, 4, 5, 6);
-    turned.part[1] = __builtin_shufflevector(row.part[0], row.part[1], 7, 0, 1, 2);
-#endif
-    return turned;
-}
-
 /* The name of a kernel in this compilation: KERNEL(x) is x_avx2. */
 #define KERNEL_PASTE(name, isa)  name##_##isa
 #define KERNEL_EXPAND(name, isa) KERNEL_PASTE(name, isa)

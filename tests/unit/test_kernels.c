@@ -151,8 +151,7 @@ static void
 check_backward(problem_t *p, const kernels_t *set)
 {
     const conv5_t *conv = &p->conv;
-    size_t filters = (size_t)(conv->C * conv->K);
-    float *padded = engine_alloc(filters * CONV5_PADDED * sizeof(float));
+    float *padded = engine_alloc(conv5_padded_count(conv) * sizeof(float));
     float *drawn = draw_floats(p->out, 1), *dy = exactly(drawn, p->out);
     float *x = exactly(p->x, p->in), *dx = exactly(p->x, p->in);
     size_t count = conv5_gradient_count(conv);
