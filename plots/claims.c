@@ -50,6 +50,57 @@ has_spread(const line_t *line, quantity_t quantity)
 
 // ---- flat ----
 
+static const results_run_t *
+run_of(const results_set_t *set, const char *cell, int repeat)
+{
+    for (size_t i = 0; i < set->n_runs; i++) {
+        const results_run_t *run = &set->runs[i];
+        if (run->is_done && run->mean_of == 1 && run->repeat == repeat &&
+            strcmp(run->cell, cell) == 0)
+            return run;
+    }
+    return NULL;
+}
+
+// Repeats of one number start from one seed in every cell, so what they end with is compared pair
+// by pair: what a seed is worth falls out. n is 0 where the cells have not the same repeats.
+static estimate_t
+paired_difference(const line_t *line, size_t index, quantity_t quantity)
+{
+    const results_set_t *set = line->summary->set;
+    const summary_cell_t *cell = line_cell(line, index), *base = line_cell(line, 0);
+    double *differences = plots_alloc(set->n_runs, sizeof *differences);
+    size_t n = 0;
+    for (size_t i = 0; i < set->n_runs; i++) {
+        const results_run_t *run = &set->runs[i];
+        const results_run_t *other =
+            strcmp(run->cell, cell->cell) == 0 && run_of(set, run->cell, run->repeat) == run
+                ? run_of(set, base->cell, run->repeat)
+                : NULL;
+        if (other)
+            differences[n++] = line_value(run, quantity) - line_value(other, quantity);
+    }
+    const bool is_whole = n == cell->n && n == base->n;
+    const estimate_t estimate = statistics_estimate(differences, is_whole ? n : 0);
+    free(differences);
+    return estimate;
+}
+
+static welch_t
+difference_of(const line_t *line, size_t index, quantity_t quantity)
+{
+    welch_t welch = statistics_welch(line_cell(line, index)->quantities[quantity],
+                                     line_cell(line, 0)->quantities[quantity]);
+    const estimate_t paired = quantity == QUANTITY_ACCURACY && line->axis == LINE_CORES
+                                  ? paired_difference(line, index, quantity)
+                                  : (estimate_t){.n = 0};
+    if (paired.n >= 2) {
+        welch.low = paired.low;
+        welch.high = paired.high;
+    }
+    return welch;
+}
+
 static claim_judgement_t
 judge_flat(const court_t *court, const results_claim_t *claim)
 {
@@ -59,12 +110,11 @@ judge_flat(const court_t *court, const results_claim_t *claim)
         return open_for(claim, "its quantity is not known");
     if (line->n < 2)
         return open_for(claim, "needs two or more sizes");
-    const estimate_t base = line_cell(line, 0)->quantities[quantity];
     claim_judgement_t judgement = {claim, CLAIM_HOLDS, NULL};
     welch_t worst = {0};
     size_t worst_index = 0;
     for (size_t i = 1; i < line->n; i++) {
-        const welch_t welch = statistics_welch(line_cell(line, i)->quantities[quantity], base);
+        const welch_t welch = difference_of(line, i, quantity);
         const bool is_inside = welch.low >= -claim->tolerance && welch.high <= claim->tolerance;
         const bool is_outside = welch.low > claim->tolerance || welch.high < -claim->tolerance;
         if (is_outside)

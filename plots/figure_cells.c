@@ -245,7 +245,7 @@ add_class_labels(const results_set_t *set, mosaic_t m, draft_t *script)
             continue;
         draft_add(script, "set label ");
         figure_quote(script, set->samples[i].class_name);
-        draft_add(script, " at %g, -5 center textcolor rgb black\n",
+        draft_add(script, " at %g, -5 center textcolor rgb black font ',11'\n",
                   class_index * (m.width + GAP) + m.width / 2.0 - 0.5);
     }
 }

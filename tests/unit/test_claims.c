@@ -102,8 +102,42 @@ accuracy_is_flat_when_its_intervals_are_inside(void **state)
                      CLAIM_HOLDS);
     assert_int_equal(verdict_of("flat", nodes, 0.01, PAPER_TIMES, falling, 0.01, "at 3:6"),
                      CLAIM_FAILS);
-    assert_int_equal(verdict_of("flat", nodes, 0.01, PAPER_TIMES, LEVEL, 0.2, "difference"),
+}
+
+// The seeds are worth more than the tolerance, and fall out: each pair differs by nothing.
+static void
+accuracies_are_compared_seed_by_seed(void **state)
+{
+    (void)state;
+    static const double same[CELLS] = {0.55, 0.55, 0.55, 0.55, 0.55};
+    assert_int_equal(verdict_of("flat", cores, 0.001, PAPER_TIMES, same, 0.2, "95 %: +0 to +0"),
+                     CLAIM_HOLDS);
+    // Along nodes they are not pairs.
+    assert_int_equal(verdict_of("flat", nodes, 0.001, PAPER_TIMES, same, 0.2, "difference"),
                      CLAIM_OPEN);
+}
+
+// Of two cells that have not the same repeats, only the means can be compared.
+static void
+other_repeats_are_not_pairs(void **state)
+{
+    (void)state;
+    static char flat[] = "flat";
+    static const double same[CELLS] = {0.55, 0.55, 0.55, 0.55, 0.55};
+    results_claim_t claim = {.text = empty,
+                             .kind = flat,
+                             .quantity = accuracy,
+                             .over = cores,
+                             .tolerance = 0.001,
+                             .source = empty};
+    made_t made;
+    make(&made, PAPER_TIMES, same, 0.2, &claim);
+    for (size_t i = 0; i < made.set.n_runs; i++)
+        if (made.runs[i].cores == 1)
+            made.runs[i].repeat += REPEATS;
+    claims_t *claims = claims_judge(&made.results);
+    assert_int_equal(claims->judgements[0].verdict, CLAIM_OPEN);
+    claims_free(&claims);
 }
 
 static void
@@ -203,6 +237,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accuracy_is_flat_when_its_intervals_are_inside),
+        cmocka_unit_test(accuracies_are_compared_seed_by_seed),
+        cmocka_unit_test(other_repeats_are_not_pairs),
         cmocka_unit_test(one_repeat_is_no_interval),
         cmocka_unit_test(returns_of_nodes_diminish),
         cmocka_unit_test(cores_scale_further_than_nodes),
