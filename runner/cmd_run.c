@@ -139,11 +139,18 @@ clean_after_death(const char *run_id, int timeout_ms, void *context)
         run->jobs[i].launcher->clean(&run->jobs[i].experiment.cluster, run_id, timeout_ms, NULL);
 }
 
+static void
+say_step(const char *text)
+{
+    fprintf(stderr, "dmlx run: %s\n", text);
+}
+
 static int
 prepare_launcher(const run_t *run, const job_t *job)
 {
     const cluster_t *cluster = &job->experiment.cluster;
-    launch_need_t need = {.is_limited = cluster->enforce,
+    launch_need_t need = {.say = say_step,
+                          .is_limited = cluster->enforce,
                           .is_respawning = cluster->on_loss == ON_LOSS_RESPAWN,
                           .run_id = keeper_run_id(run->keeper),
                           .data_name = experiment_choice("train.data", job->experiment.train.data)};
@@ -158,9 +165,12 @@ prepare_launcher(const run_t *run, const job_t *job)
         need.link_mbit = fmax(need.link_mbit, cell->link_mbit);
     }
     fault_t fault = {{0}};
-    if (job->launcher->prepare(cluster, &need, &fault) != 0)
-        return say(STATUS_CLUSTER, fault.text);
-    return STATUS_DONE;
+    int status = job->launcher->prepare(cluster, &need, &fault);
+    if (status == 0 && job->launcher->supply)
+        status = job->launcher->supply(cluster, &need, &fault);
+    if (signals_stop())
+        return say(STATUS_INTERRUPTED, "interrupted before the first cell");
+    return status == 0 ? STATUS_DONE : say(STATUS_CLUSTER, fault.text);
 }
 
 static char *

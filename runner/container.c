@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,20 +12,24 @@
 
 #include "runner/memory.h"
 #include "runner/process.h"
+#include "runner/signals.h"
 #include "runner/text.h"
 #include "runner/version.h"
 
 enum { WORDS_MAX = 128 };
 
-// Reads the process's output to its end. False when the time was over.
+// Reads the process's output to its end. False when the time was over, or, where a signal ends
+// the call, when one came.
 static bool
-read_output(process_t *process, long long until_ms, text_t *text)
+read_output(process_t *process, bool ends_on_signal, long long until_ms, text_t *text)
 {
     for (;;) {
         char bytes[4096];
         long long left_ms = until_ms - process_clock_ms();
-        struct pollfd fd = {.fd = process->out_fd, .events = POLLIN};
-        if (left_ms <= 0 || (poll(&fd, 1, (int)left_ms) < 0 && errno != EINTR))
+        struct pollfd fds[2] = {{.fd = process->out_fd, .events = POLLIN},
+                                {.fd = ends_on_signal ? signals_fd() : -1, .events = POLLIN}};
+        if (left_ms <= 0 || (poll(fds, 2, (int)left_ms) < 0 && errno != EINTR) ||
+            (ends_on_signal && signals_stop()))
             return false;
         ssize_t n = read(process->out_fd, bytes, sizeof bytes);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -80,7 +85,7 @@ container_call(const container_engine_t *engine, const char *const *words, const
     int status = -1;
     long long until_ms = process_clock_ms() + timeout_ms;
     if (process_start(&options, &process, fault) == 0) {
-        bool is_read = read_output(&process, until_ms, &text);
+        bool is_read = read_output(&process, engine->say, until_ms, &text);
         if (is_read && process_wait(&process, 1000, NULL) == 0)
             status = process_exit_status(process.status);
         else
@@ -96,6 +101,8 @@ container_call(const container_engine_t *engine, const char *const *words, const
             fault_set(fault, "there is no '%s' on this machine; install it", engine->program);
         else if (status > 0)
             fault_set(fault, "%s", *complaint ? last_line(complaint) : "it said nothing");
+        else if (status < 0 && engine->say && signals_stop())
+            fault_set(fault, "'%s %s' was interrupted", engine->program, words[0]);
         else if (status < 0)
             fault_set(fault, "'%s %s' did not end within %d s", engine->program, words[0],
                       timeout_ms / 1000);
@@ -147,6 +154,27 @@ container_remove(const container_engine_t *engine, const char *kind, const char 
     return n_found;
 }
 
+int
+container_remove_stack(const container_engine_t *engine, const char *label, int timeout_ms,
+                       fault_t *fault)
+{
+    static const char *const kinds[] = {"service", "secret", "network"};
+    long long until_ms = process_clock_ms() + timeout_ms;
+    int status = 0;
+    // When the time is over each kind was asked for once all the same: secrets above all go.
+    for (int i = 0; i < 3; i++) {
+        long long left_ms = 0;
+        int n = 0;
+        do {
+            left_ms = until_ms - process_clock_ms();
+            n = container_remove(engine, kinds[i], label, left_ms > 1000 ? (int)left_ms : 1000,
+                                 fault);
+        } while (n != 0 && left_ms > 0);
+        status = n != 0 ? -1 : status;
+    }
+    return status;
+}
+
 char *
 container_build(void)
 {
@@ -165,13 +193,33 @@ container_image(const cluster_t *cluster)
     return full;
 }
 
+int
+container_long_ms(const container_engine_t *engine)
+{
+    return engine->long_ms_max > 0 ? engine->long_ms_max : CONTAINER_LONG_MS;
+}
+
+void
+container_say(const container_engine_t *engine, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    if (!engine->say)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    engine->say(text);
+}
+
 // Pulls it from the registry. What the engine says when nobody is there, and when the image is not.
 static int
 pull(const container_engine_t *engine, const cluster_t *cluster, const char *image, fault_t *fault)
 {
     const char *words[] = {"pull", "-q", image, NULL};
     fault_t why = {{0}};
-    if (container_call(engine, words, NULL, CONTAINER_LONG_MS, NULL, &why) == 0)
+    container_say(engine, "%s pulls the image '%s'", engine->program, image);
+    if (container_call(engine, words, NULL, container_long_ms(engine), NULL, &why) == 0)
         return 0;
     if (strstr(why.text, "connection refused") || strstr(why.text, "no such host") ||
         strstr(why.text, "no route") || strstr(why.text, "timeout") ||

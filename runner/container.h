@@ -18,14 +18,25 @@ enum { CONTAINER_PORT = 7070, CONTAINER_CALL_MS = 20000, CONTAINER_LONG_MS = 600
 typedef struct container_engine {
     const char *program; // "docker", "podman"
     const char *context; // "": the default one
+    // Told, in a sentence, what is begun that may take minutes; a signal ends a call then. NULL:
+    // calls go on whatever signal came, as those that clean up must.
+    launch_say_t *say;
+    int long_ms_max; // of what may take minutes; 0: CONTAINER_LONG_MS
 } container_engine_t;
 
 // Runs "docker WORDS…" and gives what it printed, without the last newline; the caller frees it.
 // `input` goes to its standard input from a file of that name, or NULL. Returns its exit status, or
-// -1 when it did not end in time or cannot be started; `fault` then, and for a status other than 0,
-// holds the last thing it complained about. `output` may be NULL.
+// -1 when it did not end in time, was given up for a signal, or cannot be started; `fault` then,
+// and for a status other than 0, holds the last thing it complained about. `output` may be NULL.
 int container_call(const container_engine_t *engine, const char *const *words, const char *input,
                    int timeout_ms, char **output, fault_t *fault);
+
+// Tells a sentence of what is begun to whoever waits, if anybody does.
+void container_say(const container_engine_t *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// The limit of a call that moves an image.
+int container_long_ms(const container_engine_t *engine);
 
 // Adds "docker --context X" to a command.
 void container_begin(const container_engine_t *engine, launch_command_t *command);
@@ -34,6 +45,12 @@ void container_begin(const container_engine_t *engine, launch_command_t *command
 // Returns how many were asked to go, -1 when the engine refuses.
 int container_remove(const container_engine_t *engine, const char *kind, const char *label,
                      int timeout_ms, fault_t *fault);
+
+// Removes a swarm's services, secrets and networks that carry a label, and waits until they are
+// gone, networks last: one goes when the last of its tasks has. Each kind is asked for at least
+// once, with a second for that. -1: something would not go in time.
+int container_remove_stack(const container_engine_t *engine, const char *label, int timeout_ms,
+                           fault_t *fault);
 
 // What an image says of the dmlx in it: version and revision, "0.1.0+abc1234", so that another
 // build of the same version is told apart. The caller frees it.

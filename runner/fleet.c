@@ -18,6 +18,7 @@
 #include "runner/keeper.h"
 #include "runner/memory.h"
 #include "runner/remains.h"
+#include "runner/signals.h"
 #include "runner/text.h"
 #include "runner/version.h"
 
@@ -79,8 +80,8 @@ fleet_words(const fleet_t *fleet, const fleet_host_t *host, const char **words)
     words[n] = NULL;
 }
 
-// What a process printed, up to its end or `mark`. False when the time was over, or it ended before
-// the mark.
+// What a process printed, up to its end or `mark`. False when the time was over, a signal came, or
+// it ended before the mark.
 static bool
 hear(process_t *process, const char *mark, long long until_ms, char *text, size_t n_bytes)
 {
@@ -90,8 +91,9 @@ hear(process_t *process, const char *mark, long long until_ms, char *text, size_
         if (mark && strstr(text, mark))
             return true;
         long long left_ms = until_ms - process_clock_ms();
-        struct pollfd fd = {.fd = process->out_fd, .events = POLLIN};
-        if (left_ms <= 0 || (poll(&fd, 1, (int)left_ms) < 0 && errno != EINTR))
+        struct pollfd fds[2] = {{.fd = process->out_fd, .events = POLLIN},
+                                {.fd = signals_fd(), .events = POLLIN}};
+        if (left_ms <= 0 || signals_stop() || (poll(fds, 2, (int)left_ms) < 0 && errno != EINTR))
             return false;
         ssize_t got = read(process->out_fd, text + n, n_bytes - n - 1);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
@@ -182,6 +184,26 @@ end_task(fleet_host_t *host, task_t *task, long long until_ms, const char *what)
     return is_good;
 }
 
+// Tells what is begun that may take long: "dmlx is copied to 'w1', 'w2'".
+static void
+say_copy(const fleet_t *fleet, const fleet_errand_t *errand, const bool *is_started)
+{
+    text_t text = {0};
+    const char *comma = "";
+    for (int i = 0; i < fleet->n_hosts; i++)
+        if (is_started[i]) {
+            text_add(&text, "%s '%s'", comma, fleet->hosts[i].name);
+            comma = ",";
+        }
+    char *names = text_take(&text);
+    text_add(&text, "%s is copied to%s", errand->copies, names);
+    char *sentence = text_take(&text);
+    if (fleet->say && *names)
+        fleet->say(sentence);
+    free(sentence);
+    free(names);
+}
+
 void
 fleet_on_all(fleet_t *fleet, const fleet_errand_t *errand, const char *script)
 {
@@ -195,7 +217,10 @@ fleet_on_all(fleet_t *fleet, const fleet_errand_t *errand, const char *script)
         is_started[i] = start_task(fleet, i, script, command, &tasks[i]) == 0;
         free(command);
     }
-    long long until_ms = process_clock_ms() + errand->limit_ms;
+    if (errand->copies)
+        say_copy(fleet, errand, is_started);
+    long long until_ms = process_clock_ms() +
+                         (errand->copies ? (int)(1000 * fleet->cluster->copy_s) : errand->limit_ms);
     for (int i = 0; i < fleet->n_hosts; i++)
         if (is_started[i] && end_task(&fleet->hosts[i], &tasks[i], until_ms, errand->what) &&
             errand->take)

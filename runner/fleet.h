@@ -11,7 +11,7 @@
 //     fleet_close(&fleet);
 //
 // What goes wrong on a host stands in its fault, names the host, and says what to do; the following
-// steps leave that host out.
+// steps leave that host out. A signal (signals.h) ends each step.
 #ifndef RUNNER_FLEET_H
 #define RUNNER_FLEET_H
 
@@ -19,6 +19,7 @@
 
 #include "runner/fault.h"
 #include "runner/host_survey.h"
+#include "runner/launch.h"
 #include "runner/process.h"
 #include "runner/spec.h"
 
@@ -44,6 +45,7 @@ typedef struct fleet {
     char program_hash[17];
     const char *data_xxh128; // "": none is asked for
     const cluster_t *cluster;
+    launch_say_t *say; // told of copies; NULL: nobody listens
     fleet_host_t *hosts;
     int n_hosts;
 } fleet_t;
@@ -62,7 +64,8 @@ const char *fleet_fault(const fleet_t *fleet);
 // Sees to it that every host has this version: cluster.program, or a copy in its cache.
 void fleet_install(fleet_t *fleet);
 
-// Copies the folder's files to hosts that have no data set of that checksum. May take minutes.
+// Copies the folder's files to hosts that have no data set of that checksum. May take minutes, at
+// most cluster.timeout.copy_s.
 void fleet_copy_data(fleet_t *fleet, const char *folder);
 
 // Asks every host what it can do. The data's folder is each host's own.

@@ -12,7 +12,7 @@
 #include "runner/text.h"
 #include "runner/version.h"
 
-enum { ANSWER_LIMIT_MS = 20000, COPY_LIMIT_MS = 600000 };
+enum { ANSWER_LIMIT_MS = 20000 };
 
 // --- the program ---------------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ fleet_install(fleet_t *fleet)
     // /proc/self would be the shell's own.
     char *script = memory_format("exec \"$@\" </proc/%ld/exe", (long)getpid());
     static const fleet_errand_t copy = {.what = "take a copy of dmlx",
-                                        .limit_ms = COPY_LIMIT_MS,
+                                        .copies = "dmlx",
                                         .wants = wants_program,
                                         .remote = install_command,
                                         .take = take_installed};
@@ -160,7 +160,7 @@ fleet_copy_data(fleet_t *fleet, const char *folder)
     char *quoted = fleet_quoted(folder);
     char *script = memory_format("tar -C %s -chf - . | \"$@\"", quoted);
     static const fleet_errand_t copy = {.what = "take a copy of the data set",
-                                        .limit_ms = COPY_LIMIT_MS,
+                                        .copies = "the data set",
                                         .wants = wants_data,
                                         .remote = data_command,
                                         .take = take_data};

@@ -6,7 +6,10 @@
 
 typedef struct fleet_errand {
     const char *what; // for "host 'w1' could not …"
-    int limit_ms;     // for all hosts together
+    // What is brought to the hosts, for "… is copied to 'w1'": the limit is cluster.timeout.copy_s
+    // then. NULL: nothing.
+    const char *copies;
+    int limit_ms; // for all hosts together
     // Whether the host is to do it; NULL: all are.
     bool (*wants)(const fleet_host_t *host);
     // The command there, one word for the remote shell; the caller frees it.
@@ -17,7 +20,7 @@ typedef struct fleet_errand {
 
 // Runs `sh -c SCRIPT` here for every host that has no fault yet, in which "$@" is the ssh command
 // line with the errand's command behind it. What goes wrong becomes the host's fault. Blocks at
-// most errand->limit_ms.
+// most the errand's limit.
 void fleet_on_all(fleet_t *fleet, const fleet_errand_t *errand, const char *script);
 
 #endif

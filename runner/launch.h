@@ -55,6 +55,9 @@ enum {
     LAUNCH_TIMEOUT = -3 // a limit of waiting expired; the fault names it and who was waited for
 };
 
+// Takes a sentence about what is being done that may take minutes.
+typedef void launch_say_t(const char *text);
+
 // The most that any cell of the plan will ask for: what prepare() checks.
 typedef struct launch_need {
     int n_nodes;             // workers
@@ -66,6 +69,7 @@ typedef struct launch_need {
     const char *data_name;   // "cifar10"
     const char *data_folder; // where it lies here
     const char *data_xxh128; // its checksum
+    launch_say_t *say;       // a signal ends what takes long then; NULL: nobody listens
 } launch_need_t;
 
 // One run of one cell. Borrowed until stop().
@@ -121,9 +125,15 @@ typedef struct launcher {
     const char *summary; // for `dmlx help settings`
 
     // Checks, before anything is started, that the cells can be run as the cfg asks: programs,
-    // hosts, limits. Starts nothing that stays. May block, for a few seconds at most.
+    // hosts, limits. Starts nothing that stays. May block, for a few seconds, and where an image,
+    // program or data has to be copied for cluster.timeout.copy_s.
     // LAUNCH_DENIED: the fault says what is missing and what to do. Required.
     int (*prepare)(const cluster_t *cluster, const launch_need_t *need, fault_t *fault);
+
+    // Brings to the hosts what the cells' start would else have to wait for, once prepare() found
+    // all well; nothing of it runs on return. May block for cluster.timeout.copy_s, and says so.
+    // LAUNCH_DENIED: the fault names the host. Not required: where start() needs nothing more.
+    int (*supply)(const cluster_t *cluster, const launch_need_t *need, fault_t *fault);
 
     // Starts the coordinator (or the standalone role) and sends it the text; the workers follow
     // inside stream(), when the coordinator listens. May block until the program is running, not

@@ -29,6 +29,8 @@ static int
 container_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
     container_engine_t engine = engine_of(cluster);
+    engine.say = need->say;
+    engine.long_ms_max = (int)(1000 * cluster->copy_s);
     char *image = container_image(cluster);
     int status = container_check(&engine, cluster, image, fault);
     free(image);

@@ -85,6 +85,7 @@ ssh_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
     free(names);
     if (!fleet)
         return LAUNCH_DENIED;
+    fleet->say = need->say;
     fleet_install(fleet);
     // The synthetic set is made on each host when it is first asked for.
     if (!*cluster->data_folder && strcmp(need->data_name, "synthetic") != 0)

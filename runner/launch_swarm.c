@@ -22,10 +22,11 @@
 #include "runner/memory.h"
 #include "runner/process.h"
 #include "runner/remains.h"
+#include "runner/swarm_spread.h"
 #include "runner/text.h"
 #include "runner/version.h"
 
-enum { NODES_MAX = 10000, REMOVE_LIMIT_MS = 15000 };
+enum { NODES_MAX = 10000, REMOVE_LIMIT_MS = 15000, MANAGERS_MAX = 16 };
 
 // What prepare() found: the nodes that workers are placed on, and the image they run.
 static char **nodes;
@@ -37,6 +38,16 @@ static container_engine_t
 engine_of(const cluster_t *cluster)
 {
     return (container_engine_t){.program = "docker", .context = cluster->context};
+}
+
+// For what is done before the run, with somebody waiting.
+static container_engine_t
+engine_heard(const cluster_t *cluster, const launch_need_t *need)
+{
+    container_engine_t engine = engine_of(cluster);
+    engine.say = need->say;
+    engine.long_ms_max = (int)(1000 * cluster->copy_s);
+    return engine;
 }
 
 // --- before the run ------------------------------------------------------------------------------
@@ -95,7 +106,7 @@ find_nodes(const cluster_t *cluster, text_t *others, fault_t *fault)
 static int
 add_data_to_image(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
-    container_engine_t engine = engine_of(cluster);
+    container_engine_t engine = engine_heard(cluster, need);
     // With the revision, so that data are not laid over an image of another build.
     char *with_data =
         memory_format("%s-%s-data-%.16s", image, version_revision(), need->data_xxh128);
@@ -103,7 +114,7 @@ add_data_to_image(const cluster_t *cluster, const launch_need_t *need, fault_t *
     const char *pull[] = {"pull", "-q", with_data, NULL};
     int status = -1;
     if (*cluster->registry &&
-        container_call(&engine, pull, NULL, CONTAINER_LONG_MS, NULL, NULL) == 0)
+        container_call(&engine, pull, NULL, container_long_ms(&engine), NULL, NULL) == 0)
         status = 0;
     if (status != 0 && !*cluster->registry &&
         container_call(&engine, inspect, NULL, CONTAINER_CALL_MS, NULL, NULL) == 0)
@@ -113,12 +124,14 @@ add_data_to_image(const cluster_t *cluster, const launch_need_t *need, fault_t *
             memory_format("printf 'FROM %s\\nCOPY . /data\\n' | docker %s %s build -q -t %s -f - "
                           "\"$0\" >/dev/null",
                           image, *cluster->context ? "--context" : "", cluster->context, with_data);
-        container_engine_t shell = {.program = "sh", .context = ""};
+        container_engine_t shell = {.program = "sh", .context = "", .say = need->say};
+        container_say(&engine, "the data set becomes a layer of the image '%s'%s", with_data,
+                      *cluster->registry ? ", and goes to the registry" : "");
         const char *build[] = {"-c", script, need->data_folder, NULL};
-        status = container_call(&shell, build, NULL, CONTAINER_LONG_MS, NULL, fault);
+        status = container_call(&shell, build, NULL, container_long_ms(&engine), NULL, fault);
         const char *push[] = {"push", "-q", with_data, NULL};
         if (status == 0 && *cluster->registry)
-            status = container_call(&engine, push, NULL, CONTAINER_LONG_MS, NULL, fault);
+            status = container_call(&engine, push, NULL, container_long_ms(&engine), NULL, fault);
         free(script);
     }
     if (status == 0) {
@@ -172,7 +185,7 @@ check_architectures(const cluster_t *cluster, int n_needed, fault_t *fault)
 static int
 swarm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
-    container_engine_t engine = engine_of(cluster);
+    container_engine_t engine = engine_heard(cluster, need);
     if (need->is_respawning) {
         fault_set(fault, "the launcher swarm does not start a lost worker again; write "
                          "cluster.on_loss = \"fail\" or \"continue\"");
@@ -201,6 +214,49 @@ swarm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
     if (status == 0)
         status = check_architectures(cluster, need->n_nodes, fault);
     return status;
+}
+
+// The nodes that the cells' tasks will be placed on: the first of those for workers, and any that
+// may take a coordinator.
+static int
+swarm_supply(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
+{
+    container_engine_t engine = engine_heard(cluster, need);
+    static const char *const managers[] = {
+        "node",     "ls",
+        "--filter", "role=manager",
+        "--format", "{{.Hostname}} {{.Status}} {{.Availability}}",
+        NULL};
+    char *list = NULL;
+    if (container_call(&engine, managers, NULL, CONTAINER_CALL_MS, &list, fault) != 0)
+        return LAUNCH_DENIED;
+    const char **names = memory_new((size_t)(need->n_nodes + MANAGERS_MAX) * sizeof *names);
+    int n = 0;
+    for (; n < need->n_nodes; n++)
+        names[n] = nodes[n];
+    for (char *line = need->n_nodes > 1 ? strtok(list, "\n") : NULL;
+         line && n < need->n_nodes + MANAGERS_MAX; line = strtok(NULL, "\n")) {
+        char *end = strstr(line, " Ready Active");
+        if (!end)
+            continue;
+        *end = 0;
+        bool is_known = false;
+        for (int i = 0; i < n; i++)
+            is_known = is_known || strcmp(names[i], line) == 0;
+        if (!is_known)
+            names[n++] = line;
+    }
+    swarm_spread_t spread = {.engine = &engine,
+                             .run_id = need->run_id,
+                             .image = image,
+                             .data_folder = has_data_in_image ? "" : cluster->data_folder,
+                             .registry = cluster->registry,
+                             .nodes = names,
+                             .n_nodes = n};
+    int status = swarm_spread(&spread, fault);
+    free(names);
+    free(list);
+    return status == 0 ? 0 : LAUNCH_DENIED;
 }
 
 // --- the stack file ------------------------------------------------------------------------------
@@ -441,27 +497,6 @@ swarm_command(void *context, const launch_cell_t *cell, int rank, const char *en
     return 0;
 }
 
-// Services first: a network goes when the last of its tasks has.
-static int
-remove_all(const cluster_t *cluster, const char *label, int timeout_ms, fault_t *fault)
-{
-    static const char *const kinds[] = {"service", "secret", "network"};
-    container_engine_t engine = engine_of(cluster);
-    long long until_ms = process_clock_ms() + timeout_ms;
-    for (int i = 0; i < 3; i++) {
-        long long left_ms = 0;
-        int n = 0;
-        do {
-            left_ms = until_ms - process_clock_ms();
-            n = container_remove(&engine, kinds[i], label, left_ms > 1000 ? (int)left_ms : 1000,
-                                 fault);
-        } while (n != 0 && left_ms > 0);
-        if (n != 0)
-            return LAUNCH_FAILED;
-    }
-    return 0;
-}
-
 static int
 swarm_finish(void *context, const launch_cell_t *cell, fault_t *fault)
 {
@@ -471,7 +506,8 @@ swarm_finish(void *context, const launch_cell_t *cell, fault_t *fault)
     remains_remove_tree(stack->folder);
     snprintf(label, sizeof label, "com.docker.stack.namespace=%s", stack->name);
     fault_t why = {{0}};
-    if (remove_all(stack->cluster, label, REMOVE_LIMIT_MS, &why) == 0)
+    container_engine_t engine = engine_of(stack->cluster);
+    if (container_remove_stack(&engine, label, REMOVE_LIMIT_MS, &why) == 0)
         return 0;
     fault_set(fault, "the stack '%s' would not go: %s", stack->name, why.text);
     return LAUNCH_FAILED;
@@ -527,7 +563,8 @@ swarm_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_
     char label[KEEPER_ID_BYTES + 16];
     int status = launch_clean_here(run_id, timeout_ms / 2, fault);
     snprintf(label, sizeof label, "%s=%s", CONTAINER_RUN_LABEL, run_id);
-    remove_all(cluster, label, timeout_ms, NULL);
+    container_engine_t engine = engine_of(cluster);
+    container_remove_stack(&engine, label, timeout_ms, NULL);
     forget_nodes();
     return status;
 }
@@ -536,6 +573,7 @@ const launcher_t launcher_swarm = {
     .name = "swarm",
     .summary = "services of a Docker swarm, one stack file a cell",
     .prepare = swarm_prepare,
+    .supply = swarm_supply,
     .hosts = launch_swarm_hosts,
     .start = swarm_start,
     .stream = launch_pipes_stream,

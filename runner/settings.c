@@ -181,6 +181,10 @@ const setting_t settings[] = {
      .help = "With launcher local, as root: rate of the link that each node and the coordinator "
              "are behind, both ways, in network namespaces of their own on one switch; 0 is this "
              "machine's loopback."},
+    {"cluster.timeout.copy_s", SETTING_REAL, AT(cluster.copy_s), 600, .unit = "s", .min = 0.1,
+     .max = 86400, .also = "pull image download",
+     .help = "For all hosts to have the program or the image, and the data set, before any cell "
+             "begins."},
     {"cluster.timeout.join_s", SETTING_REAL, AT(cluster.join_s), 30, .unit = "s", .min = 0.1,
      .max = 86400, .help = "For all workers to be ready, from the coordinator's start."},
     {"cluster.timeout.round_s", SETTING_REAL, AT(cluster.round_s), 600, .unit = "s", .min = 0.1,

@@ -114,7 +114,7 @@ typedef struct cluster {
     long period_ms;    // of the CPU quota
     double core_speed; // share of a real core that an emulated one is; SETTING_AUTO until resolved
     double link_mbit;  // rate of the emulated link that each node is behind; 0: none
-    double join_s, round_s, silence_s, stop_s; // limits of waiting
+    double copy_s, join_s, round_s, silence_s, stop_s; // limits of waiting
     int on_loss;                               // on_loss_t
     long min_workers;
     long retries;    // of a cell that failed

@@ -38,10 +38,6 @@ common=(--set "matrix.repeats=${REPEATS:-3}")
 swarm=(--launcher swarm --set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"'
     --set 'cluster.label="role=worker"')
 ssh=(--launcher ssh --set 'cluster.hosts=["w1","w2","w3"]' --set cluster.coordinator=mgr)
-# Images and data are there before links are slow: half a minute's pull is not what is measured, and a node that pulls
-# for longer than cluster.timeout.join_s is missed.
-on_cluster run -o prime --no-figures --only nodes=3 --set matrix.repeats=1 --set train.samples=600 "${swarm[@]}" \
-    node_sweep.cfg >prime.out 2>&1 || fault "nodes do not get the image: $(cat prime.out)"
 "$here/cluster.sh" shape "${RATE:-100mbit}"
 for name in local ssh swarm; do
     words=(--launcher local)

@@ -1,0 +1,29 @@
+// swarm_spread.h — an image on every node of a swarm that a run will use, before any cell begins.
+//
+// A swarm's node pulls an image when the first task that needs it is placed there. In a cell that
+// would count as joining, and over a slow link take longer than any limit of that. So ahead of all
+// cells one task a node is placed just as a worker's will be, and runs `dmlx --version` from the
+// image: when it has ended well, the image is there, runs there, and the data's folder can be
+// mounted. The tasks are one stack, which is gone on return, and carries the run's label, so that
+// the keeper finds it.
+#ifndef RUNNER_SWARM_SPREAD_H
+#define RUNNER_SWARM_SPREAD_H
+
+#include "runner/container.h"
+
+// All borrowed.
+typedef struct swarm_spread {
+    const container_engine_t *engine; // a manager's; its limit is that of the pull
+    const char *run_id;               // keeper_run_id
+    const char *image;
+    const char *registry;    // where it is pulled from, for messages; "": each node's own
+    const char *data_folder; // to be mounted from each node; "": none
+    const char *const *nodes;
+    int n_nodes;
+} swarm_spread_t;
+
+// Waits until all nodes have it. Blocks at most the engine's limit and some seconds for the stack
+// to come and go. -1: the fault names the node, or says that a signal came.
+int swarm_spread(const swarm_spread_t *self, fault_t *fault);
+
+#endif

@@ -1,0 +1,62 @@
+#!/bin/bash
+# A swarm behind slow links: nodes that have neither image nor data need longer to pull them than workers may take to
+# join, and the first attempt is a good one all the same. What keeps an image from a node is told with the node, before any
+# cell; Ctrl-C and kill -9 while nodes pull leave nothing.
+only_parts="swarm registry"
+. "$(dirname "$0")/common.sh"
+has_need dockerd && has_need docker && has_need docker-registry || { echo "no dockerd or docker-registry"; exit 77; }
+
+join_s=15
+# Pulls take their time, which is what is tested; a run that waits for nothing is over in 20 s.
+on_cluster() {
+    timeout 240 "$cluster" ext env "DMLX_DATA=$DMLX_DATA" "$program" "$@"
+}
+on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
+"$cluster" shape 12mbit
+
+# pulling NAME: a run in the background whose nodes pull; $run is dmlx, $outer its shell.
+pulling() {
+    rm -rf "$1"
+    on_cluster run c.cfg -o "$1" --no-figures --launcher swarm "${swarm[@]}" >/dev/null 2>"$1.err" &
+    outer=$!
+    wait_for_line "$1.err" "is pulled by 'w1', 'w2', 'w3'" 60 || fault "$1: nobody pulls: $(cat "$1.err")"
+    run=$(run_of "$1")
+    [ -n "$run" ] || fault "$1: no dmlx runs: $(cat "$1.err")"
+}
+
+pulling interrupted
+kill -INT "$run"
+wait "$outer"
+expect_equal "status after Ctrl-C while nodes pull" 130 "$?"
+nothing_left "Ctrl-C while nodes pull" 15 "$run"
+pulling killed
+kill -KILL "$run"
+wait "$outer"
+expect_equal "status after kill -9 while nodes pull" 137 "$?"
+nothing_left "kill -9 while nodes pull" 20 "$run"
+refused "too little time to pull" 4 "is not on 'w1', 'w2', 'w3'.* after 2 s; .* cluster.timeout.copy_s" --launcher swarm \
+    "${swarm[@]}" --set cluster.timeout.copy_s=2
+
+# Pulls that were broken off begin anew.
+began=$SECONDS
+on_cluster run c.cfg -o slow --no-figures --launcher swarm "${swarm[@]}" --set cluster.timeout.join_s=$join_s \
+    >slow.out 2>slow.err || fault "behind slow links: $(cat slow.err)"
+cat slow.err
+expect_equal "rows of the first attempts" "done done" "$(column slow/c/runs.csv status | tr '\n' ' ' | sed 's/ $//')"
+for name in w1 w2 w3; do
+    seconds=$(sed -n "s/.*node '$name' has the image after \([0-9]*\) s/\1/p" slow.err)
+    # Else the pull is no harder than joining, and this test shows nothing.
+    [ "${seconds:-0}" -gt "$join_s" ] || fault "$name pulled within '$seconds' s: the links are too fast for this test"
+done
+echo "nodes pulled, and the matrix ran, in $((SECONDS - began)) s"
+nothing_left "a run behind slow links" 15
+"$cluster" shape off
+
+# An image that is on the manager alone.
+"$cluster" ext docker --context swarm tag 10.77.0.254:5000/dmlx:0.1.0 10.77.0.254:5000/alone:1
+refused "an image not on a node" 4 "node 'w[123]' has no image '10.77.0.254:5000/alone:1'" --launcher swarm \
+    --set cluster.context=swarm --set 'cluster.label="role=worker"' --set 'cluster.image="10.77.0.254:5000/alone:1"' \
+    --set "cluster.data_folder=\"$DMLX_DATA\""
+refused "data not on a node" 4 "node 'w[123]' has no folder '/nowhere'" --launcher swarm "${swarm[@]}" \
+    --set 'cluster.data_folder="/nowhere"'
+nothing_left "what was refused" 15
