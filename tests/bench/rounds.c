@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FLOATS = 62006, ROUNDS_MAX = 4096, TURNS = 3, SIZES_MAX = 16, WARM_UP = 5, LIMIT_S = 170 };
+enum { FLOATS = 62006, ROUNDS_MAX = 4096, TURNS = 3, SIZES_MAX = 16, WARM_UP = 5 };
+
+/* No wait without a limit, and whoever comes to one says what for. */
+enum {
+    STEP_LIMIT_S = 60,  /* for one more worker to come, one more answer, the word to end */
+    TURN_LIMIT_S = 170, /* for one side's turn; kept by the system, should all else fail */
+};
 
 typedef enum { BARE, DMLX, DMLX_CURVE, SIDES } side_t;
 
@@ -36,20 +43,33 @@ typedef struct {
 
 static float model[FLOATS], sum[FLOATS];
 
+static void give_up(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
 static void
-must(bool fact, const char *what)
+give_up(const char *format, ...)
 {
-    if (fact)
-        return;
-    fprintf(stderr, "bench_rounds: %s: %s\n", what, strerror(errno));
+    char text[1024];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    fprintf(stderr, "bench_rounds: %s\n", text);
     _exit(1);
 }
 
+static void
+must(bool fact, const char *what)
+{
+    if (!fact)
+        give_up("%s: %s", what, strerror(errno));
+}
+
+/* Of this process. */
 static double
-cpu_s(int who)
+cpu_s(void)
 {
     struct rusage use;
-    getrusage(who, &use);
+    getrusage(RUSAGE_SELF, &use);
     return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
            1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
 }
@@ -110,13 +130,50 @@ static void *
 bare_socket(int type, const char *endpoint, bool is_binding)
 {
     zsock_t *socket = zsock_new(type);
-    zsock_set_linger(socket, 1000);
+    zsock_set_linger(socket, STEP_LIMIT_S * 1000); /* a thousand are to hear the end */
+    zsock_set_rcvtimeo(socket, is_binding ? STEP_LIMIT_S * 1000 : -1);
     zsock_set_backlog(socket,
                       4096); /* the default of 100 has a thousand connections wait for seconds */
+    if (type == ZMQ_XPUB)
+        zsock_set_xpub_verboser(socket, 1); /* all subscriptions, and their ends */
     if (type == ZMQ_SUB)
         zsock_set_subscribe(socket, "");
     must((is_binding ? zmq_bind : zmq_connect)(zsock_resolve(socket), endpoint) == 0, endpoint);
     return socket;
+}
+
+/* PUB does not wait for subscribers, and what it sends before they are there is lost. XPUB is the
+ * same socket, which also lets its subscriptions be read: once there is one for each worker nothing
+ * gets lost. (Sending to all, again and again, until each has said that it heard was no way: the
+ * thread that accepts connections is the one that sends, and with some hundred peers it came to
+ * accept so few that the others took their connections for dead after 30 s and made new ones, at
+ * the end of the queue.) */
+static void
+bare_gather(void *out, int n_workers)
+{
+    for (int n = 0; n < n_workers;) {
+        char what = 0; /* 1: subscribed, 0: gone */
+        if (zmq_recv(out, &what, 1, 0) < 0)
+            give_up("bare sockets: %d of %d workers had subscribed, and no further one within %d s",
+                    n, n_workers, STEP_LIMIT_S);
+        n += what ? 1 : -1;
+    }
+}
+
+static void
+bare_round(void *out, void *in, int n_workers, int round)
+{
+    must(zmq_send(out, model, sizeof model, 0) == sizeof model, "cannot send");
+    for (int k = 0; k < n_workers; k++) {
+        zmq_msg_t message;
+        zmq_msg_init(&message);
+        if (zmq_msg_recv(&message, in, 0) != sizeof model)
+            give_up("bare sockets: %d of %d answers of round %d, and no further one within %d s", k,
+                    n_workers, round, STEP_LIMIT_S);
+        add(zmq_msg_data(&message), k == 0);
+        zmq_msg_close(&message);
+    }
+    average(n_workers);
 }
 
 static void
@@ -125,37 +182,20 @@ bare_coordinate(const char *endpoint, int n_workers, int n_rounds, outcome_t *ou
 {
     char down[LINK_ENDPOINT_BYTES_MAX], up[LINK_ENDPOINT_BYTES_MAX];
     link_endpoints(endpoint, down, up);
-    zsock_t *publish = bare_socket(ZMQ_PUB, down, true), *pull = bare_socket(ZMQ_PULL, up, true);
+    zsock_t *publish = bare_socket(ZMQ_XPUB, down, true), *pull = bare_socket(ZMQ_PULL, up, true);
     void *out = zsock_resolve(publish), *in = zsock_resolve(pull);
     outcome->rss_before_kib = rss_kib();
-    /* A subscription takes a moment, and PUB does not wait for it: knock until each worker has said
-     * that it heard. */
-    for (int n_heard = 0; n_heard < n_workers;) {
-        zmq_send(out, "knock", 5, 0);
-        zmq_pollitem_t item = {.socket = in, .events = ZMQ_POLLIN};
-        char byte;
-        zmq_poll(&item, 1, 20);
-        while (zmq_recv(in, &byte, 1, ZMQ_DONTWAIT) >= 0)
-            n_heard++;
-    }
+    bare_gather(out, n_workers);
     double cpu_before = 0;
     for (int i = -WARM_UP; i < n_rounds; i++) {
         if (i == 0)
-            cpu_before = cpu_s(RUSAGE_SELF);
+            cpu_before = cpu_s();
         double start = link_now_s();
-        must(zmq_send(out, model, sizeof model, 0) == sizeof model, "cannot send");
-        for (int k = 0; k < n_workers; k++) {
-            zmq_msg_t message;
-            zmq_msg_init(&message);
-            must(zmq_msg_recv(&message, in, 0) == sizeof model, "cannot receive");
-            add(zmq_msg_data(&message), k == 0);
-            zmq_msg_close(&message);
-        }
-        average(n_workers);
+        bare_round(out, in, n_workers, i + WARM_UP);
         if (i >= 0)
             round_s[i] = link_now_s() - start;
     }
-    outcome->cpu_s = cpu_s(RUSAGE_SELF) - cpu_before;
+    outcome->cpu_s = cpu_s() - cpu_before;
     outcome->rss_kib = rss_kib();
     zmq_send(out, "end", 3, 0);
     zsock_destroy(&publish);
@@ -170,14 +210,12 @@ bare_work(const char *endpoint)
     zsock_t *subscribe = bare_socket(ZMQ_SUB, down, false),
             *push = bare_socket(ZMQ_PUSH, up, false);
     void *in = zsock_resolve(subscribe), *out = zsock_resolve(push);
-    for (bool has_heard = false;;) {
+    for (;;) {
         zmq_msg_t message;
         zmq_msg_init(&message);
         must(zmq_msg_recv(&message, in, 0) >= 0, "cannot receive");
         size_t bytes = zmq_msg_size(&message);
-        if (bytes == 5 && !has_heard)
-            has_heard = zmq_send(out, "", 1, 0) == 1;
-        else if (bytes == sizeof model)
+        if (bytes == sizeof model)
             must(zmq_send(out, zmq_msg_data(&message), bytes, 0) == (int)bytes, "cannot send");
         zmq_msg_close(&message);
         if (bytes == 3)
@@ -209,24 +247,27 @@ coordinate(const char *endpoint, const keys_t *keys, int n_workers, int n_rounds
     config.run = "bench";
     config.n_workers = (uint32_t)n_workers;
     config.keys = keys;
+    config.join_ms = config.round_ms = STEP_LIMIT_S * 1000;
     config.silence_ms = 30000; /* a thousand processes on two cores take their time to come */
     coordinator_t *coordinator = coordinator_new(&config, &error);
-    must(coordinator != NULL, error.text);
+    if (!coordinator)
+        give_up("dmlx: %s", error.text);
     outcome->rss_before_kib = rss_kib();
-    must(coordinator_join(coordinator, "", &fault) == 0, fault.error.text);
+    if (coordinator_join(coordinator, "", &fault) != 0)
+        give_up("dmlx: %s", fault.error.text);
     double cpu_before = 0;
     for (int i = -WARM_UP; i < n_rounds; i++) {
         if (i == 0)
-            cpu_before = cpu_s(RUSAGE_SELF);
+            cpu_before = cpu_s();
         double start = link_now_s();
-        int code = coordinator_round(coordinator, (uint32_t)(i + WARM_UP), model, FLOATS, take,
-                                     NULL, &fault);
-        must(code == 0, fault.error.text);
+        if (coordinator_round(coordinator, (uint32_t)(i + WARM_UP), model, FLOATS, take, NULL,
+                              &fault) != 0)
+            give_up("dmlx: %s", fault.error.text);
         average(n_workers);
         if (i >= 0)
             round_s[i] = link_now_s() - start;
     }
-    outcome->cpu_s = cpu_s(RUSAGE_SELF) - cpu_before;
+    outcome->cpu_s = cpu_s() - cpu_before;
     outcome->rss_kib = rss_kib();
     coordinator_done(coordinator, "", &fault);
     coordinator_free(coordinator);
@@ -245,25 +286,51 @@ work(const char *endpoint, const keys_t *keys, int number)
     worker_welcome_t welcome;
     worker_task_t task;
     transport_error_t error = {""};
-    must(worker && worker_join(worker, &welcome, &error) == 0, error.text);
+    if (!worker || worker_join(worker, &welcome, &error) != 0)
+        give_up("dmlx: %s: %s", identity, error.text);
     worker_ready(worker, "", NULL);
-    while (worker_next(worker, &task, &error) == 0 && task.kind == WORKER_ROUND)
+    int code;
+    while ((code = worker_next(worker, &task, &error)) == 0 && task.kind == WORKER_ROUND)
         worker_update(worker, "{\"samples\":1}", task.parameters, task.n, NULL);
+    if (code != 0)
+        give_up("dmlx: %s: %s", identity, error.text);
     worker_free(worker);
 }
 
 /* One side once: a process for the coordinator and one for each worker. */
 
-static int
-wait_for(pid_t *children, int n)
+/* Waits for a process that has a limit of its own. False, and said, when it did not end well. */
+static bool
+ended_well(pid_t child, side_t side, const char *who)
 {
-    int n_bad = 0;
-    for (int i = 0; i < n; i++) {
-        int status;
-        if (waitpid(children[i], &status, 0) != children[i] || status != 0)
-            n_bad++;
+    int status;
+    must(waitpid(child, &status, 0) == child, "cannot wait for a process");
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+        fprintf(stderr, "bench_rounds: %s: %s was not done within %d s\n", side_names[side], who,
+                TURN_LIMIT_S);
+    else if (status != 0)
+        fprintf(stderr, "bench_rounds: %s: %s ended with %s %d\n", side_names[side], who,
+                WIFSIGNALED(status) ? "signal" : "status",
+                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    return status == 0;
+}
+
+/* Once there is no coordinator its workers have nothing to wait for: with is_abandoned they are
+ * killed. */
+static bool
+workers_ended_well(const pid_t *workers, int n_workers, side_t side, bool is_abandoned)
+{
+    bool all_well = true;
+    for (int i = 0; is_abandoned && i < n_workers; i++)
+        kill(workers[i], SIGKILL);
+    for (int i = 0; is_abandoned && i < n_workers; i++)
+        waitpid(workers[i], NULL, 0);
+    for (int i = 0; !is_abandoned && i < n_workers; i++) {
+        char who[64];
+        snprintf(who, sizeof who, "worker %d of %d", i + 1, n_workers);
+        all_well = ended_well(workers[i], side, who) && all_well;
     }
-    return n_bad;
+    return all_well;
 }
 
 static pid_t
@@ -274,14 +341,13 @@ fork_off(void)
     must(child >= 0, "cannot fork");
     if (child == 0) { /* whatever happens, nobody stays behind */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        alarm(LIMIT_S);
+        alarm(TURN_LIMIT_S);
     }
     return child;
 }
 
 static void
-measure(side_t side, int n_workers, int n_rounds, int port, outcome_t *outcome, double *round_s,
-        double *cpu_all_s)
+measure(side_t side, int n_workers, int n_rounds, int port, outcome_t *outcome, double *round_s)
 {
     char endpoint[64];
     snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
@@ -297,7 +363,6 @@ measure(side_t side, int n_workers, int n_rounds, int port, outcome_t *outcome, 
         keys_add(ours, identity, keys_public(theirs[i]), NULL);
         keys_add(theirs[i], KEYS_COORDINATOR, keys_public(ours), NULL);
     }
-    double cpu_before = cpu_s(RUSAGE_CHILDREN);
     children[n_workers] = fork_off();
     if (children[n_workers] == 0) {
         transport_start();
@@ -325,9 +390,10 @@ measure(side_t side, int n_workers, int n_rounds, int port, outcome_t *outcome, 
     bool is_whole = read_all(pipes[0], outcome, sizeof *outcome) &&
                     read_all(pipes[0], round_s, (size_t)n_rounds * sizeof *round_s);
     close(pipes[0]);
-    int n_bad = wait_for(children, n_workers + 1);
-    must(is_whole && n_bad == 0, "a coordinator or worker failed");
-    *cpu_all_s = cpu_s(RUSAGE_CHILDREN) - cpu_before;
+    bool all_well = ended_well(children[n_workers], side, "the coordinator");
+    all_well = workers_ended_well(children, n_workers, side, !is_whole) && all_well;
+    if (!all_well || !is_whole)
+        exit(1);
     for (int i = 0; i < n_workers; i++)
         keys_free(theirs[i]);
     keys_free(ours);
@@ -380,9 +446,7 @@ measure_size(int n_workers, int turns, bool with_curve, int port, FILE *csv)
     double cpu_ms[SIDES] = {0}, median_ms[SIDES] = {0};
     for (int turn = 0; turn < turns; turn++)
         for (side_t side = BARE; side < (with_curve ? SIDES : DMLX_CURVE); side++) {
-            double cpu_all_s;
-            measure(side, n_workers, n_rounds, port, &outcome[side], all_s[side] + n_all[side],
-                    &cpu_all_s);
+            measure(side, n_workers, n_rounds, port, &outcome[side], all_s[side] + n_all[side]);
             n_all[side] += n_rounds;
             cpu_ms[side] += 1e3 * outcome[side].cpu_s / n_rounds / turns;
         }
