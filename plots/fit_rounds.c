@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "plots/memory.h"
 #include "plots/statistics.h"
@@ -68,6 +69,16 @@ clear_parts(parts_t *parts)
     fit_clear(&parts->straggling);
 }
 
+static bool
+is_on_line(const line_t *line, const results_run_t *run)
+{
+    for (size_t i = 0; i < line->n; i++) {
+        if (strcmp(line_cell(line, i)->cell, run->cell) == 0)
+            return true;
+    }
+    return false;
+}
+
 // How many rounds a run of the line has; NAN where its cells differ.
 static double
 rounds_of(const line_t *line)
@@ -79,7 +90,7 @@ rounds_of(const line_t *line)
         most[set->rounds[i].run] = fmax(most[set->rounds[i].run], set->rounds[i].round);
     bool is_same = true;
     for (size_t i = 0; i < set->n_runs; i++) {
-        if (!(most[i] > 0.0))
+        if (!(most[i] > 0.0) || !is_on_line(line, &set->runs[i]))
             continue;
         is_same = is_same && (isnan(rounds) || most[i] == rounds);
         rounds = most[i];
@@ -112,6 +123,29 @@ hold_out(const line_t *line, double rounds, fit_t *whole)
     }
     clear_parts(&parts);
     free(points);
+}
+
+// Of the overhead as it was measured, which neither part was fitted to: it may be below zero.
+static double
+r_squared_of(const line_t *line, const fit_t *whole)
+{
+    size_t n;
+    fit_point_t *points = line_points(line, QUANTITY_OVERHEAD, &n);
+    double *values = plots_alloc(n + 1, sizeof *values);
+    size_t n_values = 0;
+    double missed = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        if (points[i].x <= 1.0 || !isfinite(points[i].y))
+            continue;
+        const double miss =
+            points[i].y - model_value(whole->model, whole->coefficients, points[i].x);
+        missed += miss * miss;
+        values[n_values++] = points[i].y;
+    }
+    const estimate_t all = statistics_estimate(values, n_values);
+    free(values);
+    free(points);
+    return 1.0 - missed / (all.sd * all.sd * (double)(n_values - 1));
 }
 
 // Draws of both parts together, each of their families with each of the other's.
@@ -150,11 +184,25 @@ fit_rounds(const line_t *line)
         fit.degrees = fmin(parts.communication.degrees, parts.straggling.degrees);
         join(parts.communication.coefficients, parts.straggling.coefficients, rounds,
              fit.coefficients);
+        fit.r_squared = r_squared_of(line, &fit);
         draw(&parts, &fit);
         hold_out(line, rounds, &fit);
     } else {
-        snprintf(fit.note, sizeof fit.note, "needs rounds of two sizes, as many in each run");
+        // line.h: runs of one node have no rounds of several workers.
+        snprintf(fit.note, sizeof fit.note, "%s",
+                 parts.communication.n_sizes > 1 && isnan(rounds)
+                     ? "needs as many rounds in each run"
+                     : "needs rounds.csv of 2 sizes above 1");
+        fit.n_points = parts.communication.n_points;
+        fit.n_sizes = parts.communication.n_sizes;
     }
     clear_parts(&parts);
     return fit;
+}
+
+bool
+fit_rounds_leads(const fit_t *rounds, const fit_t *best)
+{
+    return rounds->is_good && best->is_good && isfinite(rounds->held_out_error) &&
+           rounds->held_out_error + 2.0 * rounds->held_out_noise < best->held_out_error;
 }

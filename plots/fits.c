@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "plots/csv.h"
+#include "plots/fit_rounds.h"
 #include "plots/memory.h"
 
 // Which models are tried on what.
@@ -18,20 +19,41 @@ static const char *const TREND[] = {"linear", NULL};
 static const char *const WORK_LAWS[] = {"amdahl", "saving", "usl", "ernest", NULL};
 static const char *const OVERHEAD_LAWS[] = {"latency", "communication", "straggler", NULL};
 
+// The further axes of all sets, each a column.
 typedef struct {
-    const char *set;
+    const char **settings;
+    size_t n;
+} columns_t;
+
+typedef struct {
+    const columns_t *columns;
+    const line_t *line;
     const char *quantity;
-    const char *over; // "nodes" or "cores"
 } subject_t;
+
+static void
+add_cell(draft_t *draft, const char *text)
+{
+    csv_add_text(draft, text);
+    draft_add(draft, ",");
+}
 
 static void
 add_start(draft_t *draft, const subject_t *subject, const char *model, const char *parameter)
 {
-    const char *const texts[] = {subject->set, subject->quantity, subject->over, model, parameter};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        csv_add_text(draft, texts[i]);
-        draft_add(draft, ",");
+    const results_set_t *set = subject->line->summary->set;
+    add_cell(draft, set->name);
+    add_cell(draft, subject->quantity);
+    add_cell(draft, subject->line->axis == LINE_NODES ? "nodes" : "cores");
+    for (size_t i = 0; i < subject->columns->n; i++) {
+        size_t axis = 0;
+        while (axis < set->n_axes &&
+               strcmp(set->axes[axis].setting, subject->columns->settings[i]) != 0)
+            axis++;
+        add_cell(draft, axis < set->n_axes ? line_cell(subject->line, 0)->values[axis] : "");
     }
+    add_cell(draft, model);
+    add_cell(draft, parameter);
 }
 
 static void
@@ -80,29 +102,60 @@ add_fit(draft_t *draft, const subject_t *subject, const fit_t *fit, bool is_chos
     }
 }
 
+// Fits each of the models; that of `best` is the one chosen, NULL where there is no choice.
 static void
 add_point_fits(draft_t *draft, const subject_t *subject, const fit_point_t *points, size_t n,
-               const char *const *models, const char *const *laws)
+               const char *const *models, const fit_t *best)
 {
-    fit_t best = fit_best(laws, points, n);
     for (size_t i = 0; models[i] != NULL; i++) {
         fit_t fit = fit_model(model_named(models[i]), points, n);
-        const bool is_chosen = fit.is_good && fit.model == best.model && models[1] != NULL;
-        add_fit(draft, subject, &fit, is_chosen);
+        add_fit(draft, subject, &fit, best != NULL && best->is_good && fit.model == best->model);
         fit_clear(&fit);
     }
-    fit_clear(&best);
+}
+
+static fit_t
+fit_line(const line_t *line, quantity_t quantity, const char *const *models)
+{
+    size_t n;
+    fit_point_t *points = line_points(line, quantity, &n);
+    fit_t fit = fit_best(models, points, n);
+    free(points);
+    return fit;
+}
+
+// The laws of the whole overhead, and that of its parts.
+static fit_t
+fit_overhead(const line_t *line)
+{
+    fit_t best = fit_line(line, QUANTITY_OVERHEAD, OVERHEAD_LAWS);
+    fit_t rounds = fit_rounds(line);
+    if (fit_rounds_leads(&rounds, &best)) {
+        fit_clear(&best);
+        return rounds;
+    }
+    fit_clear(&rounds);
+    return best;
 }
 
 static void
-add_fits(draft_t *draft, const line_t *line, quantity_t quantity, const char *const *models,
-         const char *const *laws)
+add_fits(draft_t *draft, const columns_t *columns, const line_t *line, quantity_t quantity,
+         const char *const *models, const char *const *laws)
 {
-    const subject_t subject = {line->summary->set->name, quantity_name(quantity),
-                               line->axis == LINE_NODES ? "nodes" : "cores"};
+    const subject_t subject = {columns, line, quantity_name(quantity)};
+    const bool is_overhead = quantity == QUANTITY_OVERHEAD;
     size_t n;
     fit_point_t *points = line_points(line, quantity, &n);
-    add_point_fits(draft, &subject, points, n, models, laws);
+    fit_t best = {0};
+    if (laws != NULL)
+        best = is_overhead ? fit_overhead(line) : fit_best(laws, points, n);
+    add_point_fits(draft, &subject, points, n, models, &best);
+    if (is_overhead) {
+        fit_t rounds = fit_rounds(line);
+        add_fit(draft, &subject, &rounds, rounds.is_good && rounds.model == best.model);
+        fit_clear(&rounds);
+    }
+    fit_clear(&best);
     free(points);
 }
 
@@ -127,35 +180,24 @@ add_bandwidth(draft_t *draft, const subject_t *subject, const fit_point_t *point
 }
 
 static void
-add_round_fits(draft_t *draft, const line_t *nodes)
+add_round_fits(draft_t *draft, const columns_t *columns, const line_t *nodes)
 {
     static const char *const communication[] = {"communication", NULL};
     static const char *const straggling[] = {"straggler", NULL};
-    const char *set = nodes->summary->set->name;
-    const subject_t subjects[] = {{set, "round_communication_s", "nodes"},
-                                  {set, "round_straggling_s", "nodes"}};
+    const subject_t subjects[] = {{columns, nodes, "round_communication_s"},
+                                  {columns, nodes, "round_straggling_s"}};
     size_t n;
     double bytes;
     fit_point_t *points = line_round_points(nodes, LINE_COMMUNICATION, &n, &bytes);
     if (n > 0) {
-        add_point_fits(draft, &subjects[0], points, n, communication, communication);
+        add_point_fits(draft, &subjects[0], points, n, communication, NULL);
         add_bandwidth(draft, &subjects[0], points, n, bytes);
     }
     free(points);
     points = line_round_points(nodes, LINE_STRAGGLING, &n, &bytes);
     if (n > 0)
-        add_point_fits(draft, &subjects[1], points, n, straggling, straggling);
+        add_point_fits(draft, &subjects[1], points, n, straggling, NULL);
     free(points);
-}
-
-static fit_t
-fit_line(const line_t *line, quantity_t quantity, const char *const *models)
-{
-    size_t n;
-    fit_point_t *points = line_points(line, quantity, &n);
-    fit_t fit = fit_best(models, points, n);
-    free(points);
-    return fit;
 }
 
 static fit_value_t
@@ -172,7 +214,7 @@ fits_extrapolate(const line_t *nodes)
     static const char *const exponential[] = {"exponential", NULL};
     fits_extrapolation_t e = {
         .work = fit_line(nodes, QUANTITY_WORK, WORK_LAWS),
-        .overhead = fit_line(nodes, QUANTITY_OVERHEAD, OVERHEAD_LAWS),
+        .overhead = fit_overhead(nodes),
         .paper_work = fit_line(nodes, QUANTITY_WORK, exponential),
         .paper_overhead = fit_line(nodes, QUANTITY_OVERHEAD, TREND),
     };
@@ -191,14 +233,13 @@ fits_extrapolation_clear(fits_extrapolation_t *extrapolation)
 }
 
 static void
-add_crossing(draft_t *draft, const char *set, const fit_t *work, const fit_t *overhead,
+add_crossing(draft_t *draft, const subject_t *subject, const fit_t *work, const fit_t *overhead,
              fit_value_t crossing, const char *whose)
 {
     if (isnan(crossing.value))
         return;
-    const subject_t subject = {set, "inflection", "nodes"};
     char *models = plots_format("%s and %s", work->model->name, overhead->model->name);
-    add_start(draft, &subject, models, "overhead_exceeds_work_nodes");
+    add_start(draft, subject, models, "overhead_exceeds_work_nodes");
     add_value(draft, crossing);
     draft_add(draft, ",,,,,,,");
     char *note = plots_format("%s%s", whose,
@@ -212,41 +253,83 @@ add_crossing(draft_t *draft, const char *set, const fit_t *work, const fit_t *ov
 }
 
 static void
-add_set(draft_t *draft, const summary_t *summary)
+add_nodes(draft_t *draft, const columns_t *columns, const line_t *nodes)
 {
-    line_t nodes = line_find(&summary, 1, LINE_NODES);
-    if (nodes.n > 0) {
-        add_fits(draft, &nodes, QUANTITY_T, MODELS, WORK_LAWS);
-        add_fits(draft, &nodes, QUANTITY_WORK, MODELS, WORK_LAWS);
-        add_fits(draft, &nodes, QUANTITY_OVERHEAD, OVERHEAD_MODELS, OVERHEAD_LAWS);
-        add_fits(draft, &nodes, QUANTITY_SPEEDUP, TREND, TREND);
-        add_round_fits(draft, &nodes);
-        fits_extrapolation_t e = fits_extrapolate(&nodes);
-        const char *name = summary->set->name;
-        add_crossing(draft, name, &e.work, &e.overhead, e.crossing, "scaling models");
-        add_crossing(draft, name, &e.paper_work, &e.paper_overhead, e.paper_crossing,
-                     "the paper's regressions");
-        fits_extrapolation_clear(&e);
+    add_fits(draft, columns, nodes, QUANTITY_T, MODELS, WORK_LAWS);
+    add_fits(draft, columns, nodes, QUANTITY_WORK, MODELS, WORK_LAWS);
+    add_fits(draft, columns, nodes, QUANTITY_OVERHEAD, OVERHEAD_MODELS, OVERHEAD_LAWS);
+    add_fits(draft, columns, nodes, QUANTITY_SPEEDUP, TREND, NULL);
+    add_round_fits(draft, columns, nodes);
+    const subject_t inflection = {columns, nodes, "inflection"};
+    fits_extrapolation_t e = fits_extrapolate(nodes);
+    add_crossing(draft, &inflection, &e.work, &e.overhead, e.crossing, "scaling models");
+    add_crossing(draft, &inflection, &e.paper_work, &e.paper_overhead, e.paper_crossing,
+                 "the paper's regressions");
+    fits_extrapolation_clear(&e);
+}
+
+static void
+add_cores(draft_t *draft, const columns_t *columns, const line_t *cores)
+{
+    add_fits(draft, columns, cores, QUANTITY_T, MODELS, WORK_LAWS);
+    add_fits(draft, columns, cores, QUANTITY_SPEEDUP, TREND, NULL);
+}
+
+// The longest line along an axis, for each combination of the further axes' values.
+static void
+add_family(draft_t *draft, const columns_t *columns, const summary_t *summary, line_axis_t axis)
+{
+    line_t line = line_find(&summary, 1, axis);
+    line_t *family;
+    const size_t n = line_family(&line, &family);
+    for (size_t i = 0; i < n; i++) {
+        if (axis == LINE_NODES)
+            add_nodes(draft, columns, &family[i]);
+        else
+            add_cores(draft, columns, &family[i]);
+        line_clear(&family[i]);
     }
-    line_t cores = line_find(&summary, 1, LINE_CORES);
-    if (cores.n > 0) {
-        add_fits(draft, &cores, QUANTITY_T, MODELS, WORK_LAWS);
-        add_fits(draft, &cores, QUANTITY_SPEEDUP, TREND, TREND);
+    free(family);
+    line_clear(&line);
+}
+
+// The further axes of all sets, each once, in the order they are met.
+static columns_t
+columns_of(const results_t *results)
+{
+    columns_t columns = {0};
+    for (size_t i = 0; i < results->n_sets; i++) {
+        for (size_t j = 0; j < results->sets[i].n_axes; j++) {
+            const char *setting = results->sets[i].axes[j].setting;
+            size_t k = 0;
+            while (k < columns.n && strcmp(columns.settings[k], setting) != 0)
+                k++;
+            if (k < columns.n)
+                continue;
+            columns.settings =
+                plots_resize(columns.settings, columns.n + 1, sizeof *columns.settings);
+            columns.settings[columns.n++] = setting;
+        }
     }
-    line_clear(&nodes);
-    line_clear(&cores);
+    return columns;
 }
 
 void
 fits_draft(const results_t *results, draft_t *draft)
 {
-    draft_add(draft, "set,quantity,over,model,parameter,value,low,high,equation,r_squared,"
-                     "held_out_size,held_out_error,n_points,n_sizes,chosen,note\n");
+    columns_t columns = columns_of(results);
+    draft_add(draft, "set,quantity,over,");
+    for (size_t i = 0; i < columns.n; i++)
+        add_cell(draft, columns.settings[i]);
+    draft_add(draft, "model,parameter,value,low,high,equation,r_squared,held_out_size,"
+                     "held_out_error,n_points,n_sizes,chosen,note\n");
     for (size_t i = 0; i < results->n_sets; i++) {
         summary_t *summary = summary_new(&results->sets[i]);
-        add_set(draft, summary);
+        add_family(draft, &columns, summary, LINE_NODES);
+        add_family(draft, &columns, summary, LINE_CORES);
         summary_free(&summary);
     }
+    free(columns.settings);
 }
 
 int

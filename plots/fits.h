@@ -1,10 +1,11 @@
 /* fits.h - fits.csv: every model that was fitted to the results, with its parameters, their
  * intervals and how well it holds.
  *
- * Columns:
- * set,quantity,over,model,parameter,value,low,high,equation,r_squared,held_out_size,held_out_error,n_points,
- * n_sizes,chosen,note. One row a parameter; a model that could not be fitted has one row with the
- * reason in `note`; an inflection point is a row of its own, whose model names the two that cross.
+ * Columns: set,quantity,over, the further axes by their settings as in summary.csv, then
+ * model,parameter,value,low,high,equation,r_squared,held_out_size,held_out_error,n_points,n_sizes,chosen,note.
+ * One row a parameter; a model that could not be fitted has one row with the reason in `note`; an
+ * inflection point is a row of its own, whose model names the two that cross. Where further axes
+ * are swept, each combination of their values has fits of its own.
  */
 #ifndef PLOTS_FITS_H
 #define PLOTS_FITS_H

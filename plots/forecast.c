@@ -56,12 +56,10 @@ static void
 consider_rounds(laws_t *laws, const line_t *line)
 {
     fit_t fit = fit_rounds(line);
-    if (!fit.is_good || !laws->fits[0].is_good || !isfinite(fit.held_out_error)) {
-        fit_clear(&fit);
-    } else if (fit.held_out_error + 2.0 * fit.held_out_noise < laws->fits[0].held_out_error) {
+    if (fit_rounds_leads(&fit, &laws->fits[0])) {
         laws->fits[laws->n++] = laws->fits[0];
         laws->fits[0] = fit;
-    } else if (is_rival(&fit, &laws->fits[0])) {
+    } else if (laws->fits[0].is_good && is_rival(&fit, &laws->fits[0])) {
         laws->fits[laws->n++] = fit;
     } else {
         fit_clear(&fit);
@@ -356,14 +354,11 @@ static char *
 setting_of(const results_set_t *set, const line_t *line)
 {
     char *setting = results_setting(&set, 1);
+    char *label = line_label(line);
     draft_t text = {0};
-    draft_add(&text, "%s", setting);
+    draft_add(&text, *label != '\0' ? "%s; %s alone" : "%s", setting, label);
+    free(label);
     free(setting);
-    for (size_t a = 0; a < set->n_axes; a++) {
-        const results_axis_t *axis = &set->axes[a];
-        draft_add(&text, "; %s %s%s%s alone", axis->name, line_cell(line, 0)->values[a],
-                  *axis->unit != '\0' ? " " : "", axis->unit);
-    }
     return text.text;
 }
 

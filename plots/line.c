@@ -77,6 +77,43 @@ line_clear(line_t *line)
     *line = (line_t){.axis = line->axis};
 }
 
+size_t
+line_family(const line_t *line, line_t **family)
+{
+    const summary_t *summary = line->summary;
+    size_t n = 0;
+    *family = NULL;
+    for (size_t i = 0; line->n > 0 && i < summary->n_cells; i++) {
+        const summary_cell_t *cell = &summary->cells[i];
+        bool is_new = fabs(fixed_of(cell, line->axis) - line->fixed) < 1e-9 * line->fixed;
+        for (size_t j = 0; is_new && j < n; j++)
+            is_new = !same_values(summary, cell, line_cell(&(*family)[j], 0));
+        line_t sister = {.axis = line->axis};
+        if (is_new)
+            sister = line_through(summary, i, line->axis);
+        if (sister.n >= 2) {
+            *family = plots_resize(*family, n + 1, sizeof **family);
+            (*family)[n++] = sister;
+        } else {
+            line_clear(&sister);
+        }
+    }
+    return n;
+}
+
+char *
+line_label(const line_t *line)
+{
+    draft_t label = {0};
+    draft_add(&label, "%s", "");
+    for (size_t a = 0; line->n > 0 && a < line->summary->set->n_axes; a++) {
+        const results_axis_t *axis = &line->summary->set->axes[a];
+        draft_add(&label, "%s%s %s%s%s", a > 0 ? ", " : "", axis->name,
+                  line_cell(line, 0)->values[a], *axis->unit != '\0' ? " " : "", axis->unit);
+    }
+    return label.text;
+}
+
 const summary_cell_t *
 line_cell(const line_t *line, size_t index)
 {

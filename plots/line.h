@@ -20,6 +20,13 @@ typedef struct {
 // the one with more cores a node, or more nodes. It has at least two cells, or is empty (n = 0).
 line_t line_find(const summary_t *const *summaries, size_t n, line_axis_t axis);
 void line_clear(line_t *line);
+// The line and its sisters: of the same result set along the same axis with the same `fixed`, one
+// for each combination of the further axes' values that has two cells, in the order of the cells.
+// The caller clears each and frees the array.
+size_t line_family(const line_t *line, line_t **family);
+// The values of the further axes, "link_mbit 10 Mbit/s", "" where there are none. The caller frees
+// it.
+char *line_label(const line_t *line);
 
 // Where a cell lies along the line: its nodes, or its cores.
 double line_x(const line_t *line, size_t index);

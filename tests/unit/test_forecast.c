@@ -6,12 +6,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "plots/fit.h"
+#include "plots/fits.h"
 #include "plots/forecast.h"
 #include "plots/memory.h"
 
@@ -229,6 +231,14 @@ noise_is_not_drawn_out_into_an_overhead_that_grows(void **state)
         fail_msg("%.3f and %.3f off", flat, saving);
 }
 
+// The value in the row of fits.csv that holds these words, which end before it.
+static double
+parameter_in(const char *fits, const char *words)
+{
+    const char *row = strstr(fits, words);
+    return row != NULL ? strtod(row + strlen(words), NULL) : NAN;
+}
+
 // A transfer that grows and a wait for the slowest that grows otherwise: their sum fits neither
 // law, but rounds.csv has them apart.
 static void
@@ -267,6 +277,32 @@ the_parts_of_rounds_foretell_what_their_sum_does_not(void **state)
     assert_string_equal(forecast->overhead_model, "rounds");
     near(forecast->rows[0].overhead_s.value, wanted, 0.01 * wanted);
     forecast_free(&forecast);
+
+    // fits.csv has it beside the others, chosen, with the truth as its parameters; and figure 9's
+    // crossing is that of the same law.
+    draft_t fits = {0};
+    fits_draft(&results, &fits);
+    near(parameter_in(fits.text, "overhead_s,nodes,rounds,latency_s,"), ROUNDS * 0.01, 0.01);
+    near(parameter_in(fits.text, "overhead_s,nodes,rounds,transfer_s,"), ROUNDS * 0.02, 0.01);
+    near(parameter_in(fits.text, "overhead_s,nodes,rounds,waiting_s,"), ROUNDS * 0.4, 0.01);
+    const char *row = strstr(fits.text, "overhead_s,nodes,rounds,latency_s,");
+    char *line = plots_format("%.*s", (int)strcspn(row, "\n"), row);
+    assert_non_null(strstr(line, ",yes,"));
+    free(line);
+    assert_non_null(strstr(fits.text, "and rounds,overhead_exceeds_work_nodes,"));
+    draft_clear(&fits);
+
+    // Rounds of one size of several nodes are too few for it: said, and not fitted.
+    size_t n_rounds = 0;
+    for (size_t i = 0; i < set.n_rounds; i++) {
+        if (runs[rounds[i].run].nodes <= 2.0)
+            rounds[n_rounds++] = rounds[i];
+    }
+    set.n_rounds = n_rounds;
+    fits_draft(&results, &fits);
+    assert_non_null(
+        strstr(fits.text, "overhead_s,nodes,rounds,,,,,,,,,4,1,,needs rounds.csv of 2"));
+    draft_clear(&fits);
 }
 
 static void
@@ -304,9 +340,12 @@ the_value_of_a_further_axis_it_rests_on_is_told(void **state)
     char *slow[] = {ten}, *fast[] = {hundred};
     results_axis_t axis = {.setting = name, .name = name, .unit = unit};
     results_run_t runs[2 * NODES * REPEATS];
+    char fast_cells[NODES * REPEATS][32];
     results_set_t set = made_set(runs, 1, 0.01);
     for (size_t i = 0; i < set.n_runs; i++) {
         runs[set.n_runs + i] = runs[i];
+        snprintf(fast_cells[i], sizeof fast_cells[i], "%s-fast", runs[i].cell);
+        runs[set.n_runs + i].cell = fast_cells[i];
         runs[set.n_runs + i].t_s *= 3;
         runs[i].values = slow;
         runs[set.n_runs + i].values = fast;
@@ -323,6 +362,15 @@ the_value_of_a_further_axis_it_rests_on_is_told(void **state)
     assert_non_null(strstr(forecast->setting, "; link_mbit 10 Mbit/s alone"));
     near(forecast->rows[0].t_s.value, true_work(6) + true_overhead(6), 1);
     forecast_free(&forecast);
+
+    // fits.csv has each value's fits, with the value in a column: T of the second is three times
+    // the first's.
+    draft_t fits = {0};
+    fits_draft(&results, &fits);
+    assert_non_null(strstr(fits.text, "set,quantity,over,link_mbit,model,parameter,"));
+    const double t1_s = parameter_in(fits.text, "t_s,nodes,10,amdahl,t1_s,");
+    near(parameter_in(fits.text, "t_s,nodes,100,amdahl,t1_s,"), 3 * t1_s, 1e-6 * t1_s);
+    draft_clear(&fits);
 }
 
 static void
