@@ -32,6 +32,8 @@ set key top left Left reverse samplen 2.2 spacing 1.15 textcolor rgb black
 set style fill solid 0.85 noborder
 # For a script to put its key beneath the plot, with room for that many lines of it and the axis.
 key_below(lines) = sprintf("set key at screen 0.5,0.015 center bottom horizontal; set bmargin %g", 3.6 + 1.25*lines)
+# The same for long titles, each on a line of its own.
+key_lines(lines) = sprintf("set key at screen 0.08,0.015 left bottom vertical maxcols 1 font ',13'; set bmargin %g", 3.9 + 1.25*lines)
 set errorbars small
 
 # The rows of one series; the others are not there.

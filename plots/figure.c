@@ -103,10 +103,67 @@ figure_begin(const figure_source_t *source, figure_t *figure, const char *title,
     draft_add(script, ".\"}\"%s\n", n_panels > 1 ? " offset 0,-0.3" : "");
 }
 
+void
+figure_begin_with(const figure_source_t *source, figure_t *figure, const char *title,
+                  const char *note)
+{
+    figure_source_t noted = *source;
+    noted.setting = plots_format("%s%s%s", source->setting, *note != '\0' ? "; " : "", note);
+    figure_begin(&noted, figure, title, 1);
+    free(noted.setting);
+}
+
+void
+figure_begin_alone(const figure_source_t *source, figure_t *figure, const char *title,
+                   size_t n_panels, const line_t *line)
+{
+    char *label = line_label(line);
+    figure_source_t noted = *source;
+    noted.setting = *label != '\0' ? plots_format("%s; %s alone", source->setting, label)
+                                   : plots_copy(source->setting);
+    figure_begin(&noted, figure, title, n_panels);
+    free(noted.setting);
+    free(label);
+}
+
 line_t
 figure_line(const figure_side_t *side, line_axis_t axis)
 {
     return line_find((const summary_t *const *)side->summaries, side->n, axis);
+}
+
+const char *const FIGURE_FAMILY_COLORS[FIGURE_FAMILY_MAX] = {"red", "orange", "green", "blue"};
+
+figure_family_t
+figure_family(const line_t *line, const line_t *reference)
+{
+    figure_family_t family = {.note = plots_copy("")};
+    line_t *all = NULL;
+    const size_t n_all = reference->n == 0 ? line_family(line, &all) : 0;
+    const size_t n = n_all < FIGURE_FAMILY_MAX ? n_all : FIGURE_FAMILY_MAX;
+    for (size_t i = 0; i < n_all; i++) {
+        // The place in the figure where this one comes, if any: they are spread over all.
+        const bool is_drawn = family.n < n && i == family.n * (n_all - 1) / (n > 1 ? n - 1 : 1);
+        if (is_drawn)
+            family.lines[family.n++] = all[i];
+        else
+            line_clear(&all[i]);
+    }
+    free(all);
+    if (n < n_all) {
+        free(family.note);
+        family.note = plots_format("%zu of %zu values", n, n_all);
+    }
+    return family;
+}
+
+void
+figure_family_clear(figure_family_t *family)
+{
+    for (size_t i = 0; i < family->n; i++)
+        line_clear(&family->lines[i]);
+    free(family->note);
+    *family = (figure_family_t){0};
 }
 
 void

@@ -52,6 +52,12 @@ figure_draw_t figure_by_axis;
 // `n_panels` above one it is a multiplot of that many columns, and each panel sets its own title.
 void figure_begin(const figure_source_t *source, figure_t *figure, const char *title,
                   size_t n_panels);
+// The same with one panel and a note behind the setting, "" for none.
+void figure_begin_with(const figure_source_t *source, figure_t *figure, const char *title,
+                       const char *note);
+// The same for a figure that shows one line of a family: it says which.
+void figure_begin_alone(const figure_source_t *source, figure_t *figure, const char *title,
+                        size_t n_panels, const line_t *line);
 // A text as a gnuplot string in double quotes, with nothing in it taken for markup.
 void figure_quote(draft_t *script, const char *text);
 // Names the places 0, 1, 2 … of the horizontal axis.
@@ -65,6 +71,18 @@ void figure_plot(draft_t *script, const char *series, const char *x, const char 
 void figure_close(draft_t *script);
 // The longest line of a side; empty when it has none.
 line_t figure_line(const figure_side_t *side, line_axis_t axis);
+// A measured line and its sisters by the values of further axes, at most FIGURE_FAMILY_MAX, evenly
+// from the first to the last. Where there is a reference, it stays alone (n = 0): two sides of
+// several lines cannot be told apart.
+enum { FIGURE_FAMILY_MAX = 4 };
+extern const char *const FIGURE_FAMILY_COLORS[FIGURE_FAMILY_MAX];
+typedef struct {
+    line_t lines[FIGURE_FAMILY_MAX];
+    size_t n;
+    char *note; // "" or how many values are not drawn
+} figure_family_t;
+figure_family_t figure_family(const line_t *line, const line_t *reference);
+void figure_family_clear(figure_family_t *family);
 // One row of CSV: the series' name, then numbers.
 void figure_row(draft_t *csv, const char *series, const double *numbers, size_t n);
 // The same with a text at the end.

@@ -1,5 +1,5 @@
-// Figures the paper lacks: efficiency against the ideal, where a round's time goes, what accuracy
-// costs, and work against its roof.
+// Figures the paper lacks: efficiency against the ideal, where a round's time goes, and work
+// against its roof.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,9 @@ figure_efficiency(const figure_source_t *source, const char *axis, figure_t *fig
     draft_t *script = &figure->script;
     if (is_drawn) {
         draft_add(&figure->csv, "series,factor,efficiency,low,high\n");
-        figure_begin(source, figure, "Efficiency: speedup over how much larger the cluster is", 1);
+        figure_begin_alone(source, figure,
+                           "Efficiency: speedup over how much larger the cluster is", 1,
+                           &lines[1][lines[1][0].n > 0 ? 0 : 1]);
         draft_add(script,
                   "set xlabel 'times the cores of the smallest case'\nset ylabel 'efficiency'\n"
                   "set xrange [0.8:%g]\nset yrange [0:1.3]\nset ytics 0.2\neval key_below(3)\n"
@@ -170,118 +172,6 @@ figure_rounds(const figure_source_t *source, const char *axis, figure_t *figure)
     return true;
 }
 
-// ---- what accuracy costs ----
-
-// The accuracy that times were measured to; NAN where none was asked for.
-static double
-target_of(const figure_side_t *side)
-{
-    for (size_t s = 0; s < side->n; s++) {
-        for (size_t i = 0; i < side->summaries[s]->n_cells; i++) {
-            const double target = side->summaries[s]->cells[i].target_accuracy;
-            if (isfinite(target))
-                return target;
-        }
-    }
-    return NAN;
-}
-
-// The time to the target as a bar a cell, before the pale one of the whole T.
-static bool
-draw_times_to(const figure_source_t *source, double target, figure_t *figure)
-{
-    char **labels = NULL;
-    size_t n = 0;
-    draft_add(&figure->csv, "series,position,time_to_accuracy_s,low,high,t_s,target_accuracy\n");
-    for (size_t s = 0; s < source->measured.n; s++) {
-        const summary_t *summary = source->measured.summaries[s];
-        for (size_t i = 0; i < summary->n_cells; i++) {
-            const summary_cell_t *cell = &summary->cells[i];
-            const estimate_t to = cell->quantities[QUANTITY_TIME_TO];
-            if (cell->n == 0 || cell->target_accuracy != target)
-                continue;
-            labels = plots_resize(labels, n + 1, sizeof *labels);
-            labels[n] = summary_label(summary, i);
-            const double numbers[] = {
-                (double)n, to.mean, to.low, to.high, cell->quantities[QUANTITY_T].mean, target};
-            figure_row(&figure->csv, isfinite(to.mean) ? "reached" : "missed", numbers,
-                       sizeof numbers / sizeof *numbers);
-            n++;
-        }
-    }
-    char *title = plots_format("What accuracy costs: time to %.4g %%", 100.0 * target);
-    figure_begin(source, figure, title, 1);
-    free(title);
-    draft_t *script = &figure->script;
-    draft_add(script,
-              "set ylabel 'seconds of training'\nset yrange [0:*]\nset xrange [-0.6:%zu.6]\nset "
-              "xlabel 'nodes : cores of the whole cluster'\neval key_below(1)\nset border 2\n",
-              n - 1);
-    figure_tics(script, (const char *const *)labels, n);
-    if (n > 14)
-        draft_add(script, "set xtics rotate by -40\nset bmargin 8\n");
-    figure_open(script);
-    figure_plot(script, "missed", "position", "'t_s':(0.7)",
-                "boxes fillstyle solid 1 linecolor rgb pale notitle");
-    figure_plot(script, "missed", "position", "'t_s':('not reached')",
-                "labels offset 0,0.7 textcolor rgb grey notitle");
-    figure_plot(script, "reached", "position", "'t_s':(0.7)",
-                "boxes fillstyle solid 1 linecolor rgb pale title 'the whole training, T'");
-    figure_plot(script, "reached", "position", "'time_to_accuracy_s':(0.7)",
-                "boxes fillstyle solid 1 linecolor rgb blue title 'until %.4g %% were reached'",
-                100.0 * target);
-    figure_plot(script, "reached", "position", "'time_to_accuracy_s':'low':'high'",
-                "yerrorbars linecolor rgb black linewidth 2 pointtype -1 notitle");
-    figure_close(script);
-    for (size_t i = 0; i < n; i++)
-        free(labels[i]);
-    free(labels);
-    return true;
-}
-
-bool
-figure_cost(const figure_source_t *source, const char *axis, figure_t *figure)
-{
-    (void)axis;
-    const double target = target_of(&source->measured);
-    if (isfinite(target))
-        return draw_times_to(source, target, figure);
-    size_t n = 0;
-    draft_add(&figure->csv, "series,t_s,t_low_s,t_high_s,accuracy,low,high,label\n");
-    for (size_t s = 0; s < source->measured.n; s++) {
-        const summary_t *summary = source->measured.summaries[s];
-        for (size_t i = 0; i < summary->n_cells; i++) {
-            const estimate_t t = summary->cells[i].quantities[QUANTITY_T];
-            const estimate_t a = summary->cells[i].quantities[QUANTITY_ACCURACY];
-            if (!isfinite(t.mean) || !isfinite(a.mean))
-                continue;
-            char *label = summary_label(summary, i);
-            const double numbers[] = {t.mean,       t.low,       t.high,
-                                      100 * a.mean, 100 * a.low, 100 * a.high};
-            figure_row_text(&figure->csv, "cell", numbers, sizeof numbers / sizeof *numbers, label);
-            free(label);
-            n++;
-        }
-    }
-    if (n < 2)
-        return figure_skip(figure, "needs two or more cells with an accuracy");
-    figure_begin(source, figure, "What accuracy costs: accuracy against training time", 1);
-    draft_t *script = &figure->script;
-    draft_add(script,
-              "set xlabel 'training time T, seconds'\nset ylabel 'accuracy on the test set, "
-              "%%'\nset offsets graph 0.05, graph "
-              "0.12, graph 0.1, graph 0.1\nset key off\n");
-    figure_open(script);
-    figure_plot(script, "cell", "t_s", "'accuracy':'t_low_s':'t_high_s':'low':'high'",
-                "xyerrorbars linecolor rgb sky pointtype 7 pointsize 0 notitle");
-    figure_plot(script, "cell", "t_s", "'accuracy'",
-                "points linecolor rgb blue pointtype 7 notitle");
-    figure_plot(script, "cell", "t_s", "'accuracy':'label'",
-                "labels left offset 0.8,0.4 textcolor rgb black font ',12' noenhanced notitle");
-    figure_close(script);
-    return true;
-}
-
 // ---- work against its roof ----
 
 bool
@@ -305,7 +195,8 @@ figure_roof(const figure_source_t *source, const char *axis, figure_t *figure)
     const double ends[] = {from, to};
     for (size_t i = 0; i < 2; i++)
         figure_row(&figure->csv, "roof", (double[]){ends[i], best / ends[i], NAN, NAN}, 4);
-    figure_begin(source, figure, "Work time by cores, against the best rate a core", 1);
+    figure_begin_alone(source, figure, "Work time by cores, against the best rate a core", 1,
+                       &line);
     draft_t *script = &figure->script;
     draft_add(script,
               "set xlabel 'cores of the whole cluster, %.4g nodes'\nset ylabel 'work time W, "

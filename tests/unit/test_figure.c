@@ -1,5 +1,6 @@
 // figure: every figure of the paper from its own numbers, with and without gnuplot.
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,6 +172,98 @@ the_csv_of_figure_9_marks_where_overhead_outgrows_work(void **state)
     csv_free(&csv);
 }
 
+// Nodes 1..4 with a core each, and 3 nodes with 6 cores, at five batches: work is 100 s by the
+// cores, overhead a transfer a node that halves from batch to batch.
+static void
+write_sweep(void)
+{
+    draft_t runs = {0};
+    draft_add(&runs,
+              "cell,nodes,cores,train.batch,repeat,attempt,status,data,t_s,work_s,accuracy\n");
+    for (int v = 0; v < 5; v++) {
+        for (int cell = 1; cell <= 5; cell++) {
+            const int nodes = cell < 5 ? cell : 3;
+            const int cores = cell < 5 ? cell : 6;
+            for (int repeat = 1; repeat <= 2; repeat++) {
+                const double work_s = 100.0 / cores * (1.0 + 0.001 * repeat);
+                const double overhead_s = nodes > 1 ? 4.0 / (1 << v) * nodes : 0.0;
+                draft_add(&runs, "n%d-c%d-batch%d,%d,%d,%d,%d,%d,done,cifar10,%.9g,%.9g,0.%d\n",
+                          nodes, cores, 8 << v, nodes, cores, 8 << v, repeat, repeat,
+                          work_s + overhead_s, work_s, 50 + cell);
+            }
+        }
+    }
+    plots_error_t error = {""};
+    char *path = plots_format("%s/runs.csv", folder);
+    assert_int_equal(draft_write(&runs, path, &error), PLOTS_OK);
+    free(path);
+    draft_clear(&runs);
+}
+
+// The nodes at which a series of fig09.csv has its only row, NAN without one.
+static double
+mark_of(const csv_t *csv, const char *series)
+{
+    for (size_t row = 0; row < csv_rows(csv); row++) {
+        if (strcmp(csv_text(csv, row, csv_column(csv, "series")), series) == 0)
+            return csv_number(csv, row, csv_column(csv, "nodes"));
+    }
+    return NAN;
+}
+
+static void
+each_value_of_a_further_axis_has_its_line(void **state)
+{
+    (void)state;
+    write_sweep();
+    const char *root = folder;
+    results_t *results = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(results_load(&root, 1, &results, &error), PLOTS_OK);
+    const plots_options_t options = {folder, has_gnuplot() ? FIGURE_SVG : 0, NULL};
+    if (plots_write(results, &options, NULL, &error) != PLOTS_OK)
+        fail_msg("%s", error.text);
+    results_free(&results);
+
+    // Four of the five, the ends among them: overhead grows to work at √(100/4), √(100/2) …
+    char *path = plots_format("%s/figures/fig09.csv", folder);
+    csv_t *csv = NULL;
+    assert_int_equal(csv_read(path, &csv, &error), PLOTS_OK);
+    free(path);
+    assert_true(fabs(mark_of(csv, "mark 0") - 5.0) < 0.1);
+    assert_true(fabs(mark_of(csv, "mark 3") - 20.0) < 0.4);
+    assert_true(isnan(mark_of(csv, "mark 4")));
+    csv_free(&csv);
+
+    // 4:4 takes 26 s with one batch and 27 s with another: two labels side by side would cover
+    // each other.
+    path = plots_format("%s/figures/more_cost.csv", folder);
+    assert_int_equal(csv_read(path, &csv, &error), PLOTS_OK);
+    free(path);
+    unsigned corners = 0;
+    for (size_t row = 0; row < csv_rows(csv); row++) {
+        if (strcmp(csv_text(csv, row, csv_column(csv, "label")), "4:4") == 0 &&
+            csv_number(csv, row, csv_column(csv, "t_s")) < 28.0)
+            corners |= 1u << (unsigned)csv_number(csv, row, csv_column(csv, "corner"));
+    }
+    assert_true(corners != 0 && (corners & (corners - 1)) != 0);
+    csv_free(&csv);
+
+    // A figure of one line says which, and one of four that there are more.
+    static const char *const words[][2] = {{"fig09", "batch 128"},     {"fig09", "4 of 5 values"},
+                                           {"fig07", "T is least"},    {"fig10", "batch 128: y = "},
+                                           {"fig11", "batch 8 alone"}, {"more_cost", "batch 32"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        draft_t script = {0};
+        path = plots_format("%s/figures/%s.gp", folder, words[i][0]);
+        assert_int_equal(draft_read(&script, path, &error), PLOTS_OK);
+        if (strstr(script.text, words[i][1]) == NULL)
+            fail_msg("%s does not say '%s'", path, words[i][1]);
+        draft_clear(&script);
+        free(path);
+    }
+}
+
 static void
 without_gnuplot_csv_and_scripts_stand(void **state)
 {
@@ -244,6 +337,8 @@ main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(the_csv_of_figure_9_marks_where_overhead_outgrows_work,
                                         make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(each_value_of_a_further_axis_has_its_line, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(without_gnuplot_csv_and_scripts_stand, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(what_gnuplot_says_comes_back_and_the_old_picture_stands,

@@ -1,0 +1,317 @@
+// Figure 9: where communication outgrows work, extrapolated to more nodes.
+#include <math.h>
+#include <stdlib.h>
+
+#include "plots/figure_draw.h"
+#include "plots/memory.h"
+
+typedef struct {
+    const model_t *work, *overhead;
+    double nodes;
+} share_t;
+
+static double
+ask_share(const double *work, const double *overhead, const void *context)
+{
+    const share_t *share = context;
+    const double w = model_value(share->work, work, share->nodes);
+    const double o = fmax(0.0, model_value(share->overhead, overhead, share->nodes));
+    return o / (w + o);
+}
+
+// Overhead's share at n nodes, O/(W + O), with its band.
+static fit_value_t
+share_at(const fit_t *work, const fit_t *overhead, double nodes)
+{
+    const share_t share = {work->model, overhead->model, nodes};
+    return fit_interval(work, overhead, ask_share, &share);
+}
+
+static void
+add_curve(const fit_t *work, const fit_t *overhead, double from, double to, const char *series,
+          draft_t *csv)
+{
+    enum { STEPS = 60 };
+    for (int i = 0; work->is_good && overhead->is_good && i <= STEPS; i++) {
+        // Evenly on a logarithmic axis, which is dense enough on a linear one too.
+        const double nodes = from * pow(to / from, (double)i / STEPS);
+        const fit_value_t o = share_at(work, overhead, nodes);
+        const double numbers[] = {nodes,   1 - o.value, 1 - o.high, 1 - o.low,
+                                  o.value, o.low,       o.high};
+        figure_row_text(csv, series, numbers, sizeof numbers / sizeof *numbers, "");
+    }
+}
+
+static void
+add_share_points(const line_t *line, const char *series, draft_t *csv)
+{
+    for (size_t i = 0; i < line->n; i++) {
+        const estimate_t *q = line_cell(line, i)->quantities;
+        const estimate_t w = q[QUANTITY_WORK_SHARE];
+        const estimate_t o = q[QUANTITY_OVERHEAD_SHARE];
+        const double numbers[] = {line_x(line, i), w.mean, w.low, w.high, o.mean, o.low, o.high};
+        figure_row_text(csv, series, numbers, sizeof numbers / sizeof *numbers, "");
+    }
+}
+
+// The words at a crossing: "5.9 nodes (5.1 to 7.4)".
+static char *
+crossing_label(const char *what, fit_value_t crossing)
+{
+    draft_t label = {0};
+    draft_add(&label, "%s %.1f nodes", what, crossing.value);
+    if (isfinite(crossing.low) && isfinite(crossing.high))
+        draft_add(&label, " (%.1f to %.1f)", crossing.low, crossing.high);
+    else if (isfinite(crossing.low))
+        draft_add(&label, " (%.1f or more)", crossing.low);
+    return label.text;
+}
+
+// A mark is a row whose overhead_low and overhead_high are the ends of the crossing's interval, cut
+// at the axis' end.
+static void
+add_mark(fit_value_t crossing, double to, const char *series, const char *what, draft_t *csv)
+{
+    if (!isfinite(crossing.value) || crossing.value > to)
+        return;
+    char *label = crossing_label(what, crossing);
+    const double low = isnan(crossing.low) ? crossing.value : crossing.low;
+    const double high = isnan(crossing.high) ? crossing.value : fmin(crossing.high, to);
+    const double numbers[] = {crossing.value, 0.5, NAN, NAN, NAN, low, high};
+    figure_row_text(csv, series, numbers, sizeof numbers / sizeof *numbers, label);
+    free(label);
+}
+
+// How far the axis goes: past the crossings, at least twice as far as was measured, and not past
+// what anyone will build.
+static double
+reach_of(const line_t *line, const fits_extrapolation_t *e, const fits_extrapolation_t *other)
+{
+    double reach = fmax(8.0, 2.0 * line_x(line, line->n - 1));
+    const double crossings[] = {e->crossing.value, e->paper_crossing.value,
+                                other->paper_crossing.value};
+    for (size_t i = 0; i < sizeof crossings / sizeof *crossings; i++) {
+        if (isfinite(crossings[i]) && 1.5 * crossings[i] > reach)
+            reach = 1.5 * crossings[i];
+    }
+    return ceil(fmin(reach, 100.0));
+}
+
+static void
+add_model_plot(draft_t *script, const fits_extrapolation_t *e, const char *name)
+{
+    figure_plot(script, "model", "nodes", "'work_low':'work_high'",
+                "filledcurves linecolor rgb green fillstyle transparent solid 0.18 notitle");
+    figure_plot(script, "model", "nodes", "'overhead_low':'overhead_high'",
+                "filledcurves linecolor rgb red fillstyle transparent solid 0.18 notitle");
+    figure_plot(script, "model", "nodes", "'work_share'",
+                "lines linecolor rgb green linewidth 2 title 'work, %s'", e->work.model->name);
+    figure_plot(script, "model", "nodes", "'overhead_share'",
+                "lines linecolor rgb red linewidth 2 title 'overhead, %s'",
+                e->overhead.model->name);
+    figure_plot(script, "measured", "nodes", "'work_share':'work_low':'work_high'",
+                "yerrorbars linecolor rgb green pointtype 7 pointsize 0 notitle");
+    figure_plot(script, "measured", "nodes", "'overhead_share':'overhead_low':'overhead_high'",
+                "yerrorbars linecolor rgb red pointtype 7 pointsize 0 notitle");
+    figure_plot(script, "measured", "nodes", "'work_share'",
+                "points linecolor rgb green pointtype 5 pointsize 1.1 title 'work, %s'", name);
+    figure_plot(script, "measured", "nodes", "'overhead_share'",
+                "points linecolor rgb red pointtype 7 pointsize 1.1 title 'overhead, %s'", name);
+}
+
+// The paper's way to extrapolate, in grey: of the reference where there is one, else of what was
+// measured.
+static void
+add_regression_plot(draft_t *script, const char *reference)
+{
+    figure_plot(script, "regression", "nodes", "'work_share'",
+                "lines linecolor rgb grey dashtype 2 title 'regressions%s%s'",
+                reference != NULL ? ", " : "", reference != NULL ? reference : "");
+    figure_plot(script, "regression", "nodes", "'overhead_share'",
+                "lines linecolor rgb grey dashtype 2 notitle");
+    if (reference == NULL)
+        return;
+    figure_plot(script, "reference", "nodes", "'work_share'",
+                "points linecolor rgb grey pointtype 4 pointsize 1.1 title '%s'", reference);
+    figure_plot(script, "reference", "nodes", "'overhead_share'",
+                "points linecolor rgb grey pointtype 6 pointsize 1.1 notitle");
+}
+
+// A crossing: a triangle on the line of one half, its interval, and above the plot, at `height`,
+// what it says.
+static void
+add_mark_plot(draft_t *script, const char *series, const char *color, double height, double at,
+              double reach, bool is_logarithmic)
+{
+    const double place = is_logarithmic ? log(at) / log(reach) : at / reach;
+    const char *side = place < 0.3 ? "left" : place > 0.7 ? "right" : "center";
+    figure_plot(script, series, "nodes", "'work_share':'overhead_low':'overhead_high'",
+                "xerrorbars linecolor rgb %s linewidth 2 pointtype 9 pointsize 1.4 notitle", color);
+    char *foot = plots_format("(%g)", height - 0.04);
+    figure_plot(script, series, "nodes", foot, "impulses linecolor rgb %s dashtype 3 notitle",
+                color);
+    char *y = plots_format("(%g):'label'", height);
+    figure_plot(script, series, "nodes", y, "labels %s textcolor rgb %s noenhanced notitle", side,
+                color);
+    free(foot);
+    free(y);
+}
+
+// ---- a line for each value of further axes ----
+
+// In the key: "link_mbit 10 Mbit/s (communication): work is outgrown at 2.5 nodes (2.2 to 2.7)".
+static char *
+family_key(const line_t *line, const fits_extrapolation_t *e)
+{
+    char *label = line_label(line);
+    char *key = plots_format("%s: %s", label, e->overhead.is_good ? "" : e->overhead.note);
+    if (e->overhead.is_good && isfinite(e->crossing.value)) {
+        char *crossing = crossing_label("outgrows work at", e->crossing);
+        free(key);
+        key = plots_format("%s (%s): %s", label, e->overhead.model->name, crossing);
+        free(crossing);
+    } else if (e->overhead.is_good) {
+        free(key);
+        key = plots_format("%s (%s): stays below work up to %d nodes", label,
+                           e->overhead.model->name, FITS_NODES_MAX);
+    }
+    free(label);
+    return key;
+}
+
+static void
+add_family_line(const line_t *line, size_t index, double reach, const fits_extrapolation_t *e,
+                figure_t *figure)
+{
+    draft_t *script = &figure->script;
+    const char *color = FIGURE_FAMILY_COLORS[index];
+    char *measured = plots_format("measured %zu", index);
+    char *model = plots_format("model %zu", index);
+    char *mark = plots_format("mark %zu", index);
+    char *key = family_key(line, e);
+    add_share_points(line, measured, &figure->csv);
+    add_curve(&e->work, &e->overhead, 2.0, reach, model, &figure->csv);
+    add_mark(e->crossing, reach, mark, "", &figure->csv);
+    figure_plot(script, model, "nodes", "'overhead_low':'overhead_high'",
+                "filledcurves linecolor rgb %s fillstyle transparent solid 0.15 notitle", color);
+    figure_plot(script, model, "nodes", "'overhead_share'",
+                "lines linecolor rgb %s linewidth 2 notitle", color);
+    figure_plot(script, measured, "nodes", "'overhead_share':'overhead_low':'overhead_high'",
+                "yerrorbars linecolor rgb %s pointtype 7 pointsize 0 notitle", color);
+    figure_plot(script, mark, "nodes", "'work_share':'overhead_low':'overhead_high'",
+                "xerrorbars linecolor rgb %s linewidth 2.5 pointtype 13 pointsize 1.5 notitle",
+                color);
+    figure_plot(script, measured, "nodes", "'overhead_share'",
+                "points linecolor rgb %s pointtype %zu pointsize 1.1 title ", color, 5 + 2 * index);
+    figure_quote(script, key);
+    free(key);
+    free(mark);
+    free(model);
+    free(measured);
+}
+
+static bool
+draw_family(const figure_source_t *source, const figure_family_t *family, figure_t *figure)
+{
+    fits_extrapolation_t e[FIGURE_FAMILY_MAX];
+    const line_t *first = &family->lines[0];
+    double reach = 8.0;
+    bool is_drawn = false;
+    for (size_t i = 0; i < family->n; i++) {
+        const line_t *line = &family->lines[i];
+        e[i] = fits_extrapolate(line);
+        is_drawn = is_drawn || (e[i].work.is_good && e[i].overhead.is_good);
+        reach = fmax(reach, 2.0 * line_x(line, line->n - 1));
+        if (isfinite(e[i].crossing.value))
+            reach = fmax(reach, 1.5 * e[i].crossing.value);
+    }
+    reach = ceil(fmin(reach, 100.0));
+    if (is_drawn) {
+        draft_add(&figure->csv, "series,nodes,work_share,work_low,work_high,overhead_share,"
+                                "overhead_low,overhead_high,label\n");
+        figure_begin_with(source, figure, "Share of communication, extrapolated to more nodes",
+                          family->note);
+        draft_add(&figure->script,
+                  "set xlabel 'nodes, %.3g %s each'\nset ylabel 'overhead, share of training "
+                  "time'\nset yrange [0:1]\nset format y '%%.1f'\nset xrange [0.8:%g]\n"
+                  "eval key_lines(%zu)\n"
+                  "set arrow from 0.8,0.5 to %g,0.5 nohead linecolor rgb grey dashtype 3\n"
+                  "set label 'half' at graph 0.01, first 0.535 left textcolor rgb grey\n%s",
+                  first->fixed, first->fixed == 1.0 ? "core" : "cores", reach, family->n, reach,
+                  reach > 24.0 ? "set logscale x 2\n" : "set xtics 1\n");
+        figure_open(&figure->script);
+        for (size_t i = 0; i < family->n; i++)
+            add_family_line(&family->lines[i], i, reach, &e[i], figure);
+        figure_close(&figure->script);
+    } else {
+        figure_skip(figure, "%s", e[0].work.is_good ? e[0].overhead.note : e[0].work.note);
+    }
+    for (size_t i = 0; i < family->n; i++)
+        fits_extrapolation_clear(&e[i]);
+    return is_drawn;
+}
+
+bool
+figure_extrapolated(const figure_source_t *source, const char *axis, figure_t *figure)
+{
+    (void)axis;
+    line_t line = figure_line(&source->measured, LINE_NODES);
+    line_t other = figure_line(&source->reference, LINE_NODES);
+    if (line.n == 0)
+        return figure_skip(figure, "needs cells with two or more numbers of nodes");
+    figure_family_t family = figure_family(&line, &other);
+    if (family.n > 1) {
+        const bool is_family_drawn = draw_family(source, &family, figure);
+        figure_family_clear(&family);
+        line_clear(&line);
+        return is_family_drawn;
+    }
+    figure_family_clear(&family);
+    fits_extrapolation_t e = fits_extrapolate(&line);
+    fits_extrapolation_t o = {0};
+    if (other.n > 0)
+        o = fits_extrapolate(&other);
+    const fits_extrapolation_t *old = other.n > 0 ? &o : &e;
+    const bool is_drawn = e.work.is_good && e.overhead.is_good;
+    if (!is_drawn)
+        figure_skip(figure, "%s", e.work.is_good ? e.overhead.note : e.work.note);
+    const double reach = reach_of(&line, &e, old);
+    const bool is_logarithmic = reach > 24.0;
+    draft_t *csv = &figure->csv;
+    draft_t *script = &figure->script;
+    if (is_drawn) {
+        draft_add(csv, "series,nodes,work_share,work_low,work_high,overhead_share,overhead_low,"
+                       "overhead_high,label\n");
+        add_share_points(&line, "measured", csv);
+        add_curve(&e.work, &e.overhead, 2.0, reach, "model", csv);
+        add_share_points(&other, "reference", csv);
+        add_curve(&old->paper_work, &old->paper_overhead, 1.0, reach, "regression", csv);
+        add_mark(e.crossing, reach, "mark", "communication outgrows work at", csv);
+        // Two regressions through three points have hardly any freedom left: their interval would
+        // span the figure.
+        add_mark((fit_value_t){old->paper_crossing.value, NAN, NAN}, reach, "old mark",
+                 other.n > 0 ? "regressions of the reference:" : "regressions:", csv);
+        figure_begin_alone(source, figure,
+                           "Shares of work and communication, extrapolated to more nodes", 1,
+                           &line);
+        draft_add(
+            script,
+            "set xlabel 'nodes, %.3g %s each'\nset ylabel 'share of training time'\n"
+            "set yrange [0:1.25]\nset ytics (0, 0.2, 0.4, 0.6, 0.8, 1.0)\nset format y '%%.1f'\n"
+            "set xrange [0.8:%g]\neval key_below(3)\nset key font ',13'\n%s",
+            line.fixed, line.fixed == 1.0 ? "core" : "cores", reach,
+            is_logarithmic ? "set logscale x 2\n" : "set xtics 1\n");
+        figure_open(script);
+        add_regression_plot(script, other.n > 0 ? source->reference.name : NULL);
+        add_model_plot(script, &e, source->measured.name);
+        add_mark_plot(script, "old mark", "grey", 1.09, old->paper_crossing.value, reach,
+                      is_logarithmic);
+        add_mark_plot(script, "mark", "black", 1.19, e.crossing.value, reach, is_logarithmic);
+        figure_close(script);
+    }
+    fits_extrapolation_clear(&e);
+    fits_extrapolation_clear(&o);
+    line_clear(&line);
+    line_clear(&other);
+    return is_drawn;
+}
