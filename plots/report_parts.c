@@ -8,7 +8,7 @@
 #include "plots/csv.h"
 #include "plots/memory.h"
 
-enum { CSV_ROWS_MAX = 400, ROUNDS_MAX = 200, TIMELINES_MAX = 40 };
+enum { CSV_ROWS_MAX = 400, CSV_ROWS_LONG = 60, ROUNDS_MAX = 200, TIMELINES_MAX = 40 };
 
 void
 html_add(draft_t *page, const char *text)
@@ -75,7 +75,11 @@ csv_table_add(draft_t *page, const char *path, const char *title)
         csv_free(&csv);
         return;
     }
-    draft_add(page, "<details><summary>Numbers</summary>\n<div class=\"scroll\" tabindex=\"0\" "
+    // Long tables are curves' points: pages of them would be printed for a line in a figure.
+    const bool is_long = csv_rows(csv) > CSV_ROWS_LONG;
+    draft_add(page, "<details%s><summary>Numbers (%zu rows of %s)</summary>\n",
+              is_long ? " class=\"long\"" : "", csv_rows(csv), strrchr(path, '/') + 1);
+    draft_add(page, "<div class=\"scroll\" tabindex=\"0\" "
                     "role=\"region\" aria-label=\"Numbers\">\n<table>\n<caption>");
     html_add(page, title);
     draft_add(page, "</caption>\n<thead><tr>");

@@ -170,7 +170,8 @@ a_browser_reads_the_tables(void **state)
     draft_clear(&dom);
 }
 
-// On paper nothing scrolls: what a table has to the right must be there too, on any page.
+// On paper nothing scrolls and nothing opens: what a table has to the right must be there too, on any
+// page, and what is folded away on the screen.
 static void
 a_browser_prints_whole_tables(void **state)
 {
@@ -194,6 +195,8 @@ a_browser_prints_whole_tables(void **state)
     holds(text.text, "Forecast from s, 2 cores a node");
     holds(text.text, "S/n"); // the last column of the widest table
     holds(text.text, "hosts.1.name");
+    holds(text.text, "3 runs of s");
+    holds(text.text, "n3-c6, repeat 1"); // asked and granted, in a closed details
     assert_null(strstr(text.text, "Skip to"));
     draft_clear(&text);
 }
