@@ -53,10 +53,11 @@ pack_channel(const float *weight, size_t stride, int n, int width, int c, int C,
     }
 }
 
-/* PACKED is, deep, [a, b][c][u][v][k]; otherwise [group of filters][a, b][c][u][v][k in the group].
+/* Channels [first, end). PACKED is, deep, [a, b][c][u][v][k]; otherwise [group of filters][a,
+ * b][c][u][v][k in the group].
  */
 void
-KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, float *packed)
+KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, int first, int end, float *packed)
 {
     size_t C = (size_t)conv->C, stride = 25 * C;
     int width = conv->is_deep ? WIDTH_MAX : conv->group;
@@ -64,7 +65,7 @@ KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, float *packed)
     for (int k = 0; k < conv->K; k += width) {
         int n = conv->K - k < width ? conv->K - k : width;
         float *target = conv->is_deep ? packed + k : packed + 64 * C * (size_t)k;
-        for (int c = 0; c < conv->C; c++) {
+        for (int c = first; c < end; c++) {
             const float *source = weight + (size_t)k * stride + (size_t)(25 * c);
             if (width == WIDTH_MAX)
                 pack_channel(source, stride, n, WIDTH_MAX, c, conv->C, group, target);

@@ -154,7 +154,6 @@ void
 KERNEL(conv5_pad)(const conv5_t *conv, const float *weight, float *padded)
 {
     size_t pitch = window_pitch(conv), C = (size_t)conv->C;
-    memset(padded, 0, conv5_padded_count(conv) * sizeof(float));
     for (int k = 0; k < conv->K; k++, padded += 6 * pitch)
         for (size_t c = 0; c < C; c++)
             for (size_t u = 1; u < 6; u++, weight += 5)

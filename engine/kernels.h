@@ -24,7 +24,7 @@ typedef struct {
     void (*normalize)(const uint8_t *pixels, float *y, size_t count);
 
     /* engine/conv5.h tells what these take. */
-    void (*conv5_pack)(const conv5_t *conv, const float *weight, float *packed);
+    void (*conv5_pack)(const conv5_t *conv, const float *weight, int first, int end, float *packed);
     void (*conv5_forward)(const conv5_t *conv, const float *packed, const float *bias,
                           const float *x, float *scratch, float *y, int32_t *winners);
     void (*conv5_pad)(const conv5_t *conv, const float *weight, float *padded);

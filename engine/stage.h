@@ -3,8 +3,9 @@
  *
  * network_new turns runs of layers into stages; a stage is its functions (stage_ops_t) and its data
  * (stage_t). A step of training is a list of phases: every stage's forward phases, the loss, every
- * stage's backward phases from the last to the first, then all weight phases. A phase is cut into
- * pieces, and pieces run on any thread in any order. Two kinds of cut:
+ * stage's backward phases from the last to the first, then all weight phases; before it comes what
+ * stages prepare. A phase is cut into pieces, and pieces run on any thread in any order. Two kinds
+ * of cut:
  *
  *   by image (pieces == NULL)  piece p works on the images pass_images(pass, p) alone. Neighbouring
  * phases of this kind, across stages, run in one parallel region, so that a few images stay in the
@@ -58,9 +59,8 @@ typedef struct {
 enum { STAGE_PHASES_MAX = 2 };
 
 typedef struct {
-    /* Called by one thread before a forward pass of either kind, when parameters may have changed:
-     * packs weights. NULL for nothing to do. */
-    void (*prepare)(stage_t *stage);
+    phase_t prepare; /* before a forward pass of either kind, for parameters that may have changed:
+                        packs weights. It looks at no pass, which in inference there is none of */
     /* y (count, out) of x (count, in) as at evaluation. */
     void (*infer)(stage_t *stage, const float *x, float *y, int count, int thread);
     phase_t forward[STAGE_PHASES_MAX];  /* stage->y from stage->x */

@@ -20,12 +20,23 @@ typedef struct {
     int32_t **spare;  /* (threads): the winners of an evaluation, which nobody wants */
 } own_t;
 
-static void
-conv5_prepare(stage_t *stage)
+/* A piece a channel packs it, and the last one pads. */
+static int
+prepare_pieces(const stage_t *stage, const pass_t *pass)
 {
+    (void)pass;
+    return stage->in.channels + (stage->dx != NULL);
+}
+
+static void
+conv5_prepare(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    (void)pass;
+    (void)thread;
     own_t *own = stage->own;
-    own->kernels->conv5_pack(&own->conv, stage->parameters, own->packed);
-    if (stage->dx)
+    if (piece < stage->in.channels)
+        own->kernels->conv5_pack(&own->conv, stage->parameters, piece, piece + 1, own->packed);
+    else
         own->kernels->conv5_pad(&own->conv, stage->parameters, own->padded);
 }
 
@@ -132,7 +143,7 @@ conv5_free(stage_t *stage)
 }
 
 static const stage_ops_t CONV5_OPS = {
-    .prepare = conv5_prepare,
+    .prepare = {.run = conv5_prepare, .pieces = prepare_pieces},
     .infer = conv5_infer,
     .forward = {{.run = conv5_forward}},
     .backward = {{.run = conv5_backward}},

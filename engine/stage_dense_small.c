@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A piece is worth handing to another thread from about this many weights on. */
-enum { PIECE_WEIGHTS = 12 * 1024, PIECES_MAX = 16 };
+/* Two pieces have at least this many weights each, four twice as many, and so on: each has a dx of
+ * its own, to be added up. */
+enum { PIECE_WEIGHTS = 4 * 1024, PIECES_MAX = 16 };
 
 typedef struct {
     const kernels_t *kernels;
@@ -106,7 +107,7 @@ dense_sum_dx(stage_t *stage, const pass_t *pass, int piece, int thread)
     size_t C = image_count(stage->in), count = (size_t)pass->n * C;
     int first, end;
     pass_images(pass, piece, &first, &end);
-    if (!stage->dx || own->pieces == 1)
+    if (!stage->dx)
         return;
     float *restrict dx = stage->dx + (size_t)first * C;
     for (int p = 0; p < own->pieces; p++) {
@@ -124,6 +125,14 @@ dense_free(stage_t *stage)
     free(own);
 }
 
+/* Without the second phase, which would be a parallel region with nothing to do. */
+static const stage_ops_t DENSE_ONE_PIECE_OPS = {
+    .infer = dense_infer,
+    .forward = {{.run = dense_forward, .pieces = pieces}},
+    .backward = {{.run = dense_backward, .pieces = pieces}},
+    .free = dense_free,
+};
+
 static const stage_ops_t DENSE_SMALL_OPS = {
     .infer = dense_infer,
     .forward = {{.run = dense_forward, .pieces = pieces}},
@@ -136,13 +145,14 @@ stage_dense_small(stage_t *stage)
 {
     own_t *own = engine_alloc(sizeof *own);
     size_t C = image_count(stage->in), K = image_count(stage->out);
-    size_t wanted = C * K / PIECE_WEIGHTS;
-    int n = wanted < 1 ? 1 : wanted < PIECES_MAX ? (int)wanted : PIECES_MAX;
+    int n = 1;
+    while (n < PIECES_MAX && n < (int)K && C * K >= (size_t)(2 * n * n) * PIECE_WEIGHTS)
+        n *= 2;
     own->kernels = kernels();
     own->neurons = ((int)K + n - 1) / n;
     own->pieces = ((int)K + own->neurons - 1) / own->neurons;
     if (own->pieces > 1)
         own->dx = engine_alloc((size_t)own->pieces * (size_t)stage->batch_max * C * sizeof(float));
-    stage->ops = &DENSE_SMALL_OPS;
+    stage->ops = own->pieces == 1 ? &DENSE_ONE_PIECE_OPS : &DENSE_SMALL_OPS;
     stage->own = own;
 }

@@ -68,10 +68,10 @@ add_phases(run_t *run, stage_t *stage, const phase_t *phases, double *seconds)
         run->steps[run->n_steps++] = (step_t){stage, phases[i], seconds};
 }
 
-/* The weight phases of all stages are independent of each other and share one region; piece numbers
- * count through them. */
+/* One phase of each stage, all independent of each other, share a region; piece numbers count
+ * through them. */
 static void
-weight_piece(void *arg, int piece, int thread)
+piece_of_any(void *arg, int piece, int thread)
 {
     run_t *run = arg;
     int i = 0, pieces;
@@ -83,21 +83,38 @@ weight_piece(void *arg, int piece, int thread)
 }
 
 static void
-run_weights(run_t *run)
+run_any(run_t *run)
 {
-    network_t *net = run->net;
     int pieces = 0;
-    for (int s = 0; s < net->n_stages; s++) {
-        stage_t *stage = &net->stages[s];
-        if (!stage->ops->weights.run || !stage->is_trained)
-            continue;
-        run->steps[run->n_steps++] = (step_t){stage, stage->ops->weights, &stage->backward_s};
-        pieces += stage->ops->weights.pieces(stage, &run->pass);
-    }
-    if (net->is_profiled)
+    for (int i = 0; i < run->n_steps; i++)
+        pieces += run->steps[i].phase.pieces(run->steps[i].stage, &run->pass);
+    if (run->net->is_profiled)
         run_steps(run);
     else
-        threads_run(net->threads, pieces, weight_piece, run);
+        threads_run(run->net->threads, pieces, piece_of_any, run);
+    run->n_steps = 0;
+}
+
+static void
+prepare(run_t *run)
+{
+    for (int s = 1; s < run->net->n_stages; s++) {
+        stage_t *stage = &run->net->stages[s];
+        if (stage->ops->prepare.run)
+            run->steps[run->n_steps++] = (step_t){stage, stage->ops->prepare, &stage->forward_s};
+    }
+    run_any(run);
+}
+
+static void
+update_weights(run_t *run)
+{
+    for (int s = 1; s < run->net->n_stages; s++) {
+        stage_t *stage = &run->net->stages[s];
+        if (stage->ops->weights.run && stage->is_trained)
+            run->steps[run->n_steps++] = (step_t){stage, stage->ops->weights, &stage->backward_s};
+    }
+    run_any(run);
 }
 
 /* Which stages are trained in this pass, and which of them have to hand a gradient down. */
@@ -113,14 +130,6 @@ mark_stages(network_t *net, const sgd_t *sgd, float *dx)
                             (!sgd || sgd_touches(sgd, stage->offset, stage->offset + stage->count));
         is_wanted = is_wanted || stage->is_trained;
     }
-}
-
-static void
-prepare(network_t *net)
-{
-    for (int s = 1; s < net->n_stages; s++)
-        if (net->stages[s].ops->prepare)
-            net->stages[s].ops->prepare(&net->stages[s]);
 }
 
 /* Mean loss; leaves its gradient by the logits in the last stage's dy. Serial: a few hundred
@@ -147,7 +156,7 @@ step(network_t *net, const pass_t *pass, float *dx)
     run.pass.chunk = stage_chunk(pass->n);
     run.pass.pieces = (pass->n + run.pass.chunk - 1) / run.pass.chunk;
     mark_stages(net, pass->sgd, dx);
-    prepare(net);
+    prepare(&run);
     for (int s = 0; s < net->n_stages; s++)
         add_phases(&run, &net->stages[s], net->stages[s].ops->forward, &net->stages[s].forward_s);
     run_steps(&run);
@@ -157,7 +166,7 @@ step(network_t *net, const pass_t *pass, float *dx)
             add_phases(&run, &net->stages[s], net->stages[s].ops->backward,
                        &net->stages[s].backward_s);
     run_steps(&run);
-    run_weights(&run);
+    update_weights(&run);
     return result;
 }
 
@@ -167,6 +176,15 @@ network_train(network_t *net, const uint8_t *const *images, const uint8_t *label
 {
     pass_t pass = {.n = n, .images = images, .labels = labels, .sgd = sgd, .mask_seed = mask_seed};
     return step(net, &pass, NULL);
+}
+
+void
+network_span(network_t *net, bool begins)
+{
+    if (begins)
+        threads_begin(net->threads);
+    else
+        threads_end(net->threads);
 }
 
 float
@@ -220,7 +238,7 @@ infer(infer_t *job)
         for (int i = 0; i < buffers; i++)
             net->infer[i] = engine_alloc(PASS_INFER_CHUNK * net->infer_count * sizeof(float));
     }
-    prepare(net);
+    prepare(&(run_t){.net = net});
     for (int n = job->n; n > 0; n -= PIECES * PASS_INFER_CHUNK) {
         job->n = n < PIECES * PASS_INFER_CHUNK ? n : PIECES * PASS_INFER_CHUNK;
         threads_run(net->threads, (job->n + PASS_INFER_CHUNK - 1) / PASS_INFER_CHUNK, infer_piece,

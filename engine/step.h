@@ -13,6 +13,9 @@
 float network_train(network_t *net, const uint8_t *const *images, const uint8_t *labels, int n,
                     const sgd_t *sgd, uint64_t mask_seed);
 
+/* Steps of training begin, or have ended for a while: what the pool of threads wants to know. */
+void network_span(network_t *net, bool begins);
+
 /* Whether the data set's shape and classes are the network's: 0 or ENGINE_MISMATCH. */
 int network_check_data(const network_t *net, const dataset_t *set, engine_error_t *error);
 

@@ -1,45 +1,61 @@
 /* engine/threads.c - a pool of threads for work that is cut into fixed pieces.
  *
- * One 64-bit ticket holds everything a thread needs to take a piece: generation << 32 | pieces <<
- * 16 | next piece. A compare-and-swap that moves `next` can only succeed while the generation it
- * was read in is still running, and the run cannot end before that piece is done; so whoever wins
- * it may use `work` and `arg` as they stand, and a helper that wakes up late finds the ticket used
- * up. */
+ * A run deals its pieces out in blocks, one a thread: the same piece of the next run, and of the
+ * run after the next, falls to the same thread, which has that piece's images or weights in its
+ * cache. A thread that is done with its block takes from the far end of the others'.
+ *
+ * One 64-bit ticket holds what is left of a block: generation << 32 | end << 16 | next. A
+ * compare-and-swap that moves `next` or `end` can only succeed while the generation it was read in
+ * is still running, and the run cannot end before that piece is done; so whoever wins it may use
+ * `work` and `arg` as they stand, and a helper that wakes up late finds the tickets used up. */
 #include "engine/threads.h"
 
 #include "engine/error.h"
+#include "engine/worth.h"
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
-/* Looks at the ticket before sleeping: about 20 microseconds, a little more than the gaps between
- * the regions of a small step, and far less than a scheduler's slice. */
-enum { SPINS = 600 };
+/* How long a thread looks on before it sleeps: somewhat longer than one piece of a small step, and
+ * far less than a scheduler's slice. To fall asleep and be woken costs about as much. */
+enum { SPIN_NS = 50000 };
+
+/* Runs between looks at the clock. */
+enum { RUNS_A_LOOK = 32 };
+
+enum { CACHE_LINE = 64 };
 
 typedef struct {
+    alignas(CACHE_LINE) _Atomic uint64_t ticket; /* what is left of its block */
     threads_t *pool;
     int index;
-    pthread_t id;
-} helper_t;
+    pthread_t id; /* of a helper; member 0 is the caller */
+} member_t;
 
 struct threads {
     int count;
-    helper_t *helpers; /* (count - 1) */
-    _Atomic uint64_t ticket;
+    member_t *members; /* (count) */
     _Atomic(threads_work_t *) work;
     _Atomic(void *) arg;
-    atomic_int done;     /* pieces finished in this generation */
-    atomic_int sleepers; /* helpers that need a signal to see a new ticket */
+    alignas(CACHE_LINE) _Atomic uint32_t
+        generation;                      /* of the last run; changes when all is dealt */
+    alignas(CACHE_LINE) atomic_int left; /* pieces of this run that are not done */
+    alignas(CACHE_LINE)
+        atomic_int sleepers; /* helpers that need a signal to see a new generation */
     atomic_bool is_caller_asleep;
     atomic_bool is_stopping;
     /* Of the caller alone: a signal to a helper that cannot get a core is wasted, so after one that
      * no helper answered in time the next runs do without, twice as many each time. */
     int unanswered; /* signals in a row */
     int quiet_runs; /* still to come */
+    bool is_in_span;
+    worth_t worth;
     pthread_mutex_t lock;
     pthread_cond_t wake;     /* to helpers */
     pthread_cond_t finished; /* to the caller */
@@ -55,45 +71,86 @@ relax(void)
 #endif
 }
 
-/* Takes and does pieces until the ticket is used up; returns that ticket, and in *TAKEN how many.
- */
-static uint64_t
-take_pieces(threads_t *pool, int thread, int *taken)
+static int64_t
+clock_ns(clockid_t clock)
 {
-    uint64_t ticket = atomic_load(&pool->ticket);
-    *taken = 0;
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+typedef struct {
+    int looks;
+    int64_t end_ns;
+} spin_t;
+
+/* Whether to look once more; false SPIN_NS after the first call. */
+static inline bool
+spin_on(spin_t *spin)
+{
+    enum { LOOKS_A_TIME = 16 };
+    relax();
+    if (++spin->looks % LOOKS_A_TIME)
+        return true;
+    int64_t now = clock_ns(CLOCK_MONOTONIC);
+    if (spin->looks == LOOKS_A_TIME)
+        spin->end_ns = now + SPIN_NS;
+    return now < spin->end_ns;
+}
+
+/* Takes and does pieces of OWNER's block as THREAD, from its near end if it is the owner, until
+ * there are none; returns how many. */
+static int
+take_block(threads_t *pool, int owner, int thread)
+{
+    _Atomic uint64_t *place = &pool->members[owner].ticket;
+    uint64_t ticket = atomic_load(place);
+    int taken = 0;
     for (;;) {
-        int next = (int)(ticket & 0xffff), pieces = (int)(ticket >> 16 & 0xffff);
-        if (next >= pieces)
-            return ticket;
+        int next = (int)(ticket & 0xffff), end = (int)(ticket >> 16 & 0xffff);
+        if (next >= end)
+            return taken;
+        bool is_owner = owner == thread;
         threads_work_t *work = atomic_load_explicit(&pool->work, memory_order_relaxed);
         void *arg = atomic_load_explicit(&pool->arg, memory_order_relaxed);
-        if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket + 1))
+        if (!atomic_compare_exchange_weak(place, &ticket,
+                                          is_owner ? ticket + 1 : ticket - (1 << 16)))
             continue;
-        work(arg, next, thread);
-        ++*taken;
-        if (atomic_fetch_add(&pool->done, 1) + 1 == pieces &&
-            atomic_load(&pool->is_caller_asleep)) {
+        work(arg, is_owner ? next : end - 1, thread);
+        ++taken;
+        /* The last one done wakes the caller; how many there are stands in no ticket, so the
+         * count runs down. */
+        if (atomic_fetch_sub(&pool->left, 1) == 1 && atomic_load(&pool->is_caller_asleep)) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->finished);
             pthread_mutex_unlock(&pool->lock);
         }
-        ticket = atomic_load(&pool->ticket);
+        ticket = atomic_load(place);
     }
 }
 
-/* Returns when the ticket is no longer SEEN or the pool is stopping. */
-static void
-wait_for_ticket(threads_t *pool, uint64_t seen)
+/* Its own block first, then the others'. */
+static int
+take_pieces(threads_t *pool, int thread)
 {
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->ticket, memory_order_relaxed) != seen)
+    int taken = 0;
+    for (int i = 0; i < pool->count; i++)
+        taken += take_block(pool, (thread + i) % pool->count, thread);
+    return taken;
+}
+
+/* Returns when the generation is no longer SEEN or the pool is stopping. */
+static void
+wait_for_run(threads_t *pool, uint32_t seen)
+{
+    spin_t spin = {0};
+    do {
+        if (atomic_load_explicit(&pool->generation, memory_order_relaxed) != seen)
             return;
-        relax();
-    }
+    } while (spin_on(&spin));
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->sleepers, 1);
-    while (atomic_load(&pool->ticket) == seen && !atomic_load(&pool->is_stopping))
+    while (atomic_load(&pool->generation) == seen && !atomic_load(&pool->is_stopping))
         pthread_cond_wait(&pool->wake, &pool->lock);
     atomic_fetch_sub(&pool->sleepers, 1);
     pthread_mutex_unlock(&pool->lock);
@@ -102,10 +159,12 @@ wait_for_ticket(threads_t *pool, uint64_t seen)
 static void *
 helper_main(void *arg)
 {
-    helper_t *helper = arg;
-    int taken;
-    while (!atomic_load(&helper->pool->is_stopping))
-        wait_for_ticket(helper->pool, take_pieces(helper->pool, helper->index, &taken));
+    member_t *helper = arg;
+    while (!atomic_load(&helper->pool->is_stopping)) {
+        uint32_t seen = atomic_load(&helper->pool->generation);
+        take_pieces(helper->pool, helper->index);
+        wait_for_run(helper->pool, seen);
+    }
     return NULL;
 }
 
@@ -115,16 +174,20 @@ threads_new(int n_threads)
     assert(n_threads >= 1);
     threads_t *pool = engine_alloc(sizeof *pool);
     pool->count = n_threads;
+    worth_init(&pool->worth, n_threads);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->finished, NULL);
-    pool->helpers = engine_alloc((size_t)n_threads * sizeof(helper_t));
-    for (int i = 1; i < n_threads; i++) {
-        pool->helpers[i - 1] = (helper_t){.pool = pool, .index = i};
-        /* Without a thread the process is as good as out of memory. */
-        if (pthread_create(&pool->helpers[i - 1].id, NULL, helper_main, &pool->helpers[i - 1]))
-            abort();
+    pool->members = engine_alloc((size_t)n_threads * sizeof(member_t));
+    for (int i = 0; i < n_threads; i++) {
+        member_t *member = &pool->members[i];
+        member->pool = pool;
+        member->index = i;
     }
+    /* Without a thread the process is as good as out of memory. */
+    for (int i = 1; i < n_threads; i++)
+        if (pthread_create(&pool->members[i].id, NULL, helper_main, &pool->members[i]))
+            abort();
     return pool;
 }
 
@@ -139,11 +202,11 @@ threads_free(threads_t **threads)
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 1; i < pool->count; i++)
-        pthread_join(pool->helpers[i - 1].id, NULL);
+        pthread_join(pool->members[i].id, NULL);
     pthread_cond_destroy(&pool->wake);
     pthread_cond_destroy(&pool->finished);
     pthread_mutex_destroy(&pool->lock);
-    free(pool->helpers);
+    free(pool->members);
     free(pool);
     *threads = NULL;
 }
@@ -155,16 +218,16 @@ threads_count(const threads_t *threads)
 }
 
 static void
-wait_for_pieces(threads_t *pool, int n_pieces)
+wait_for_pieces(threads_t *pool)
 {
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load(&pool->done) == n_pieces)
+    spin_t spin = {0};
+    do {
+        if (atomic_load(&pool->left) == 0)
             return;
-        relax();
-    }
+    } while (spin_on(&spin));
     pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->is_caller_asleep, true);
-    while (atomic_load(&pool->done) != n_pieces)
+    while (atomic_load(&pool->left) != 0)
         pthread_cond_wait(&pool->finished, &pool->lock);
     atomic_store(&pool->is_caller_asleep, false);
     pthread_mutex_unlock(&pool->lock);
@@ -194,28 +257,76 @@ learn_from_answer(threads_t *pool, bool has_signalled, bool is_answered)
     }
 }
 
+static double
+seconds_by(clockid_t clock)
+{
+    return 1e-9 * (double)clock_ns(clock);
+}
+
+void
+threads_begin(threads_t *pool)
+{
+    pool->is_in_span = pool->count > 1;
+    if (pool->is_in_span)
+        worth_begin(&pool->worth, seconds_by(CLOCK_MONOTONIC),
+                    seconds_by(CLOCK_PROCESS_CPUTIME_ID));
+}
+
+void
+threads_end(threads_t *pool)
+{
+    if (pool->is_in_span)
+        worth_end(&pool->worth, seconds_by(CLOCK_MONOTONIC), seconds_by(CLOCK_PROCESS_CPUTIME_ID));
+    pool->is_in_span = false;
+}
+
+static void
+watch(threads_t *pool)
+{
+    if (++pool->worth.runs % RUNS_A_LOOK)
+        return;
+    double now = seconds_by(CLOCK_MONOTONIC);
+    if (worth_is_due(&pool->worth, now))
+        worth_judge(&pool->worth, now, seconds_by(CLOCK_PROCESS_CPUTIME_ID));
+}
+
+/* Blocks as even as can be; the caller, who is there already, has the larger ones. */
+static void
+deal(threads_t *pool, int n_pieces)
+{
+    uint32_t generation = atomic_load(&pool->generation) + 1;
+    int count = pool->count, end = 0;
+    for (int i = 0; i < count; i++) {
+        int next = end;
+        end = ((i + 1) * n_pieces + count - 1) / count;
+        atomic_store(&pool->members[i].ticket,
+                     (uint64_t)generation << 32 | (uint64_t)end << 16 | (uint64_t)next);
+    }
+    atomic_store(&pool->generation, generation);
+}
+
 void
 threads_run(threads_t *pool, int n_pieces, threads_work_t *work, void *arg)
 {
     assert(n_pieces <= 0xffff);
-    if (pool->count == 1 || n_pieces <= 1) {
+    if (pool->is_in_span)
+        watch(pool);
+    if (pool->count == 1 || n_pieces <= 1 || pool->worth.way == WORTH_ALONE) {
         for (int piece = 0; piece < n_pieces; piece++)
             work(arg, piece, 0);
         return;
     }
     atomic_store_explicit(&pool->work, work, memory_order_relaxed);
     atomic_store_explicit(&pool->arg, arg, memory_order_relaxed);
-    atomic_store(&pool->done, 0);
-    uint64_t generation = (atomic_load(&pool->ticket) >> 32) + 1;
-    atomic_store(&pool->ticket, generation << 32 | (uint64_t)n_pieces << 16);
+    atomic_store(&pool->left, n_pieces);
+    deal(pool, n_pieces);
     bool is_signalled = is_worth_a_signal(pool);
     if (is_signalled) {
         pthread_mutex_lock(&pool->lock);
         pthread_cond_broadcast(&pool->wake);
         pthread_mutex_unlock(&pool->lock);
     }
-    int taken;
-    take_pieces(pool, 0, &taken);
+    int taken = take_pieces(pool, 0);
     learn_from_answer(pool, is_signalled, taken < n_pieces);
-    wait_for_pieces(pool, n_pieces);
+    wait_for_pieces(pool);
 }

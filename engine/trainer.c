@@ -133,6 +133,7 @@ trainer_run(trainer_t *trainer, size_t first, size_t end, trainer_callback_t *ca
     trainer_progress_t progress = {.position = first};
     double sum = 0;
     int status = 0;
+    network_span(trainer->net, true);
     while (progress.position < end && !status) {
         size_t n = sampler_take(trainer->sampler, progress.position, end,
                                 (size_t)trainer->settings.batch, trainer->indices);
@@ -148,6 +149,7 @@ trainer_run(trainer_t *trainer, size_t first, size_t end, trainer_callback_t *ca
         else if (callback && callback(&progress, arg))
             status = engine_fail(error, ENGINE_INTERRUPTED, "training was interrupted");
     }
+    network_span(trainer->net, false);
     *result = progress;
     return status;
 }
