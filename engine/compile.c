@@ -105,10 +105,7 @@ add_layers(network_t *net, int first)
     bool has_relu = takes_relu && first + 1 < spec->n_layers && layer[1].kind == LAYER_RELU;
     stage_t *stage = add_stage(net, first, has_relu ? 2 : 1, out);
     stage->has_relu = has_relu;
-    if (layer->kind == LAYER_DENSE && net->batch_max <= DENSE_IMAGES_MAX)
-        stage_dense_small(stage);
-    else
-        maker(layer->kind)(stage);
+    maker(layer->kind)(stage);
     return has_relu ? 2 : 1;
 }
 

@@ -1,5 +1,5 @@
-/* engine/kernel_dense.c - dense layers for a handful of images, where a matrix product has too
- * little to do.
+/* engine/kernel_dense.c - dense layers by hand: for a handful of images, or few weights, a matrix
+ * product has too little to do.
  *
  * At batch 4 a weight is used four times forward and eight times backward; what takes time is
  * moving it. So forward goes through the weights once for all images, and backward once more, in
@@ -40,71 +40,166 @@ sum_four(vec_t v0, vec_t v1, vec_t v2, vec_t v3)
            __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
-/* A tile is NEURONS neurons by four images. */
-enum { NEURONS = REGISTERS == 32 ? 4 : 2, IMAGES = 4 };
-
-/* Four images (repeated if there are fewer) of some neurons from W on. Y[n][k]. */
-INLINE void
-forward_tile(const float *const x[IMAGES], const float *w, int C, int neurons,
-             float y[IMAGES][NEURONS])
+/* The lanes of load(x + C - LANES) that whole vectors from x on have not covered; others 0. C >=
+ * LANES. */
+INLINE vec_t
+load_tail(const float *x, int C, ivec_t is_tail)
 {
-    vec_t sums[NEURONS][IMAGES];
-    UNROLL
-    for (int k = 0; k < neurons; k++) {
-        UNROLL
-        for (int n = 0; n < IMAGES; n++)
-            sums[k][n] = (vec_t){0};
-    }
+    return (vec_t)((ivec_t)load(x + C - LANES) & is_tail);
+}
+
+INLINE ivec_t
+tail_of(int C)
+{
+    ivec_t lane;
+    for (int i = 0; i < LANES; i++)
+        lane[i] = i;
+    return lane >= LANES - C % LANES;
+}
+
+/* Sums in registers at once; a tile is some images by as many neurons as that allows. */
+enum { SUMS = REGISTERS == 32 ? 16 : 8 };
+
+/* The products of some neurons' w (neurons, C) and some images' x (images, C): totals (neurons,
+ * images). */
+INLINE void
+forward_tile(const float *x, const float *w, int C, int images, int neurons, float *totals)
+{
+    vec_t sums[SUMS] = {{0}};
     int c = 0;
     for (; c + LANES <= C; c += LANES) {
-        vec_t values[IMAGES];
         UNROLL
-        for (int n = 0; n < IMAGES; n++)
-            values[n] = load(x[n] + c);
-        UNROLL
-        for (int k = 0; k < neurons; k++) {
-            vec_t weights = load(w + (size_t)k * (size_t)C + c);
+        for (int n = 0; n < images; n++) {
+            vec_t values = load(x + (size_t)n * (size_t)C + c);
             UNROLL
-            for (int n = 0; n < IMAGES; n++)
-                sums[k][n] += weights * values[n];
+            for (int k = 0; k < neurons; k++)
+                sums[k * images + n] += values * load(w + (size_t)k * (size_t)C + c);
         }
+    }
+    if (c < C && C >= LANES) {
+        ivec_t is_tail = tail_of(C);
+        UNROLL
+        for (int n = 0; n < images; n++) {
+            vec_t values = load_tail(x + (size_t)n * (size_t)C, C, is_tail);
+            UNROLL
+            for (int k = 0; k < neurons; k++)
+                sums[k * images + n] += values * load(w + (size_t)k * (size_t)C + C - LANES);
+        }
+        c = C;
     }
     UNROLL
-    for (int k = 0; k < neurons; k++) {
-        quad_t total = sum_four(sums[k][0], sums[k][1], sums[k][2], sums[k][3]);
-        for (int rest = c; rest < C; rest++) {
-            float weight = w[(size_t)k * (size_t)C + rest];
-            total += weight * (quad_t){x[0][rest], x[1][rest], x[2][rest], x[3][rest]};
-        }
-        UNROLL
-        for (int n = 0; n < IMAGES; n++)
-            y[n][k] = total[n];
+    for (int s = 0; s < neurons * images; s += 4) {
+        quad_t four = sum_four(sums[s], sums[s + 1], sums[s + 2], sums[s + 3]);
+        memcpy(totals + s, &four, sizeof four);
     }
+    for (; c < C; c++)
+        for (int s = 0; s < neurons * images; s++)
+            totals[s] +=
+                w[(size_t)(s / images) * (size_t)C + c] * x[(size_t)(s % images) * (size_t)C + c];
+}
+
+INLINE void
+put_outputs(const float *totals, const float *b, int images, int neurons, int K, int has_relu,
+            float *y)
+{
+    UNROLL
+    for (int n = 0; n < images; n++) {
+        UNROLL
+        for (int k = 0; k < neurons; k++) {
+            float value = totals[k * images + n] + b[k];
+            y[(size_t)n * (size_t)K + k] = has_relu && value < 0 ? 0 : value;
+        }
+    }
+}
+
+/* Neurons [first, end) of some images, a tile after the other. The last tile may overlap the one
+ * before, and makes the same numbers again; neurons that fill not one go plainly. */
+INLINE void
+forward_images(const float *x, const float *w, const float *b, int images, int C, int K, int first,
+               int end, int has_relu, float *y)
+{
+    int width = SUMS / images, k = first;
+    float totals[SUMS];
+    for (; k + width <= end; k += width) {
+        forward_tile(x, w + (size_t)k * (size_t)C, C, images, width, totals);
+        put_outputs(totals, b + k, images, width, K, has_relu, y + k);
+    }
+    if (k == end)
+        return;
+    if (end - first >= width) {
+        k = end - width;
+        forward_tile(x, w + (size_t)k * (size_t)C, C, images, width, totals);
+        put_outputs(totals, b + k, images, width, K, has_relu, y + k);
+        return;
+    }
+    for (; k < end; k++)
+        for (int n = 0; n < images; n++) {
+            float total = 0;
+            for (int c = 0; c < C; c++)
+                total += w[(size_t)k * (size_t)C + c] * x[(size_t)n * (size_t)C + c];
+            put_outputs(&total, b + k, 1, 1, K, has_relu, y + (size_t)n * (size_t)K + k);
+        }
 }
 
 void
 KERNEL(dense_forward)(const float *x, const float *w, const float *b, int N, int C, int K,
                       int first, int end, int has_relu, float *y)
 {
-    for (int k = first; k < end;) {
-        int neurons = k + NEURONS <= end ? NEURONS : 1;
-        for (int n = 0; n < N; n += IMAGES) {
-            const float *images[IMAGES];
-            float tile[IMAGES][NEURONS];
-            for (int i = 0; i < IMAGES; i++)
-                images[i] = x + (size_t)(n + i < N ? n + i : N - 1) * (size_t)C;
-            if (neurons == NEURONS)
-                forward_tile(images, w + (size_t)k * (size_t)C, C, NEURONS, tile);
-            else
-                forward_tile(images, w + (size_t)k * (size_t)C, C, 1, tile);
-            for (int i = 0; i < IMAGES && n + i < N; i++)
-                for (int j = 0; j < neurons; j++) {
-                    float value = tile[i][j] + b[k + j];
-                    y[(size_t)(n + i) * (size_t)K + (size_t)(k + j)] =
-                        has_relu && value < 0 ? 0 : value;
-                }
+    int n = 0;
+    for (; n + 4 <= N; n += 4)
+        forward_images(x + (size_t)n * (size_t)C, w, b, 4, C, K, first, end, has_relu,
+                       y + (size_t)n * (size_t)K);
+    for (; n + 2 <= N; n += 2)
+        forward_images(x + (size_t)n * (size_t)C, w, b, 2, C, K, first, end, has_relu,
+                       y + (size_t)n * (size_t)K);
+    if (n < N)
+        forward_images(x + (size_t)n * (size_t)C, w, b, 1, C, K, first, end, has_relu,
+                       y + (size_t)n * (size_t)K);
+}
+
+/* Rows of w whose sum, each times its slope, is added to dx at once. */
+enum { ROWS = 4 };
+
+/* dx (C) += the rows times their slopes. */
+INLINE void
+add_rows(const float *const rows[ROWS], const float slopes[ROWS], int C, float *dx)
+{
+    vec_t s0 = splat(slopes[0]), s1 = splat(slopes[1]), s2 = splat(slopes[2]),
+          s3 = splat(slopes[3]);
+    int c = 0;
+    for (; c + LANES <= C; c += LANES)
+        store(dx + c, load(dx + c) + s0 * load(rows[0] + c) + s1 * load(rows[1] + c) +
+                          s2 * load(rows[2] + c) + s3 * load(rows[3] + c));
+    for (; c < C; c++)
+        dx[c] += slopes[0] * rows[0][c] + slopes[1] * rows[1][c] + slopes[2] * rows[2][c] +
+                 slopes[3] * rows[3][c];
+}
+
+void
+KERNEL(dense_input_gradient)(const float *dy, const float *w, int N, int C, int K, float *dx)
+{
+    for (int n = 0; n < N; n++, dy += K, dx += C) {
+        const float *rows[ROWS];
+        float slopes[ROWS];
+        int active = 0;
+        memset(dx, 0, (size_t)C * sizeof(float));
+        for (int k = 0; k < K; k++) {
+            /* Without a branch, which would be guessed wrong half the time. */
+            rows[active] = w + (size_t)k * (size_t)C;
+            slopes[active] = dy[k];
+            active += dy[k] != 0;
+            if (active == ROWS) {
+                add_rows(rows, slopes, C, dx);
+                active = 0;
+            }
         }
-        k += neurons;
+        if (active == 0)
+            continue;
+        for (int i = active; i < ROWS; i++) {
+            rows[i] = rows[0];
+            slopes[i] = 0;
+        }
+        add_rows(rows, slopes, C, dx);
     }
 }
 

@@ -48,6 +48,7 @@ network_new(network_t **result, const network_spec_t *spec, int batch_max, int n
     lay_out_tensors(net);
     net->parameters = engine_alloc(net->count * sizeof(float));
     net->gradients = engine_alloc(net->count * sizeof(float));
+    net->losses = engine_alloc((size_t)batch_max * sizeof(double));
     network_compile(net);
     *result = net;
     return 0;
@@ -77,6 +78,7 @@ network_free(network_t **result)
         free(net->infer[i]);
     free(net->infer);
     threads_free(&net->threads);
+    free(net->losses);
     free(net->parameters);
     free(net->gradients);
     free(net);

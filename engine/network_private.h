@@ -16,7 +16,8 @@ struct network {
     /* The first puts the input in place; then the layers. */
     int n_stages;
     stage_t stages[NETWORK_LAYERS_MAX + 1];
-    float **infer; /* (threads, 2) buffers of PASS_INFER_CHUNK images each, NULL until needed */
+    double *losses; /* (batch_max) of the last step's images */
+    float **infer;  /* (threads, 2) buffers of PASS_INFER_CHUNK images each, NULL until needed */
     size_t infer_count; /* floats in each */
     bool is_profiled;
 };

@@ -34,6 +34,7 @@ typedef struct {
     const uint8_t *const *images; /* (n) of C*H*W bytes, or NULL and */
     const float *x;               /* (n, C, H, W) */
     const uint8_t *labels;        /* (n) */
+    double *losses;               /* (n), written before the backward phases */
     uint64_t mask_seed;           /* of dropout, another one each step */
     const sgd_t *sgd;             /* NULL: gradients go to the block and nothing is updated */
 } pass_t;
@@ -100,7 +101,6 @@ typedef void make_t(stage_t *stage);
 void stage_conv(stage_t *stage);
 void stage_conv5(stage_t *stage);
 void stage_dense(stage_t *stage);
-void stage_dense_small(stage_t *stage);
 void stage_relu(stage_t *stage);
 void stage_max_pool(stage_t *stage);
 void stage_avg_pool(stage_t *stage);

@@ -1,24 +1,46 @@
-/* engine/stage_dense.c - a dense layer as three matrix products.
+/* engine/stage_dense.c - a dense layer, with the relu that follows it.
  *
- * Letters: N images, C inputs, K neurons; w (K, C), y = x w' + b; dx = dy w; dw = dy' x. Forward
- * and dw are cut by neurons, dx by inputs: nobody waits for a sum over pieces. */
+ * Letters: N images, C inputs, K neurons; w (K, C), y = x w' + b; dx = dy w; dw = dy' x. Who
+ * computes the three products, and how they are cut, depends on what has to be moved:
+ *
+ *   near   The weights are few and stay near the processor. y and dx are cut by image, like the
+ *          stages around them: no thread waits for another.
+ *   few    Many weights and a handful of images: each weight is moved once forward, and once
+ *          backward with its update made on the way (engine/kernel_dense.c). Both are cut by
+ *          neurons. A piece of the backward pass has a dx of its own, and the next phase adds them
+ *          up in the order of the pieces.
+ *   many   Many of both: matrix products, dx cut by inputs, so that nobody has to add up pieces.
+ *
+ * dw is cut by neurons always. */
 #include "engine/gemm.h"
+#include "engine/kernels.h"
 #include "engine/stage.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-/* Pieces of the LENGTH neurons or inputs: one for every WORK_MIN multiply-adds, PIECES_MAX at most,
- * of whole vectors of UNIT floats. Each piece packs its operands anew, so that fewer are faster for
- * one thread: four of the paper's largest at batch 32 serve one, two and four threads. */
-enum { WORK_MIN = 400000, PIECES_MAX = 16, UNIT = 16 };
+enum { NEAR_WEIGHTS = 16 * 1024, PIECES_MAX = 16 };
+
+/* Pieces of the LENGTH neurons or inputs. With a handful of images two pieces have at least
+ * PIECE_WEIGHTS weights each, four twice as many, and so on, for each has a dx of its own.
+ * Otherwise there is one for every WORK_MIN multiply-adds, of whole vectors of UNIT floats: each
+ * packs its operands anew, so that fewer are faster for one thread, and four of the paper's largest
+ * at batch 32 serve one, two and four threads. */
+enum { PIECE_WEIGHTS = 4 * 1024, WORK_MIN = 400000, UNIT = 16 };
 
 static int
 piece_length(const stage_t *stage, const pass_t *pass, int length)
 {
-    size_t work = (size_t)pass->n * image_count(stage->in) * image_count(stage->out);
-    size_t pieces = work / WORK_MIN + 1;
-    int n = pieces < PIECES_MAX ? (int)pieces : PIECES_MAX;
-    return ((length + n - 1) / n + UNIT - 1) / UNIT * UNIT;
+    size_t weights = image_count(stage->in) * image_count(stage->out);
+    bool is_few = pass->n <= DENSE_IMAGES_MAX;
+    int n = 1, unit = is_few ? 1 : UNIT;
+    if (is_few)
+        while (n < PIECES_MAX && weights >= (size_t)(2 * n * n) * PIECE_WEIGHTS)
+            n *= 2;
+    else
+        n += (int)((size_t)pass->n * weights / WORK_MIN);
+    n = n < PIECES_MAX ? n : PIECES_MAX;
+    return ((length + n - 1) / n + unit - 1) / unit * unit;
 }
 
 static int
@@ -37,12 +59,39 @@ neuron_pieces(const stage_t *stage, const pass_t *pass)
 static int
 input_pieces(const stage_t *stage, const pass_t *pass)
 {
-    return n_pieces(stage, pass, (int)image_count(stage->in));
+    return stage->dx ? n_pieces(stage, pass, (int)image_count(stage->in)) : 0;
 }
 
-/* y of neurons [first, end) for COUNT images. */
+/* Neurons or inputs [first, end) of LENGTH. */
 static void
-forward(const stage_t *stage, const float *x, float *y, int count, int first, int end)
+piece_range(const stage_t *stage, const pass_t *pass, int length, int piece, int *first, int *end)
+{
+    int each = piece_length(stage, pass, length);
+    *first = piece * each;
+    *end = *first + each < length ? *first + each : length;
+}
+
+static void
+mask_relu(stage_t *stage, int first, int end)
+{
+    size_t K = image_count(stage->out), at = (size_t)first * K;
+    if (stage->has_relu)
+        stage_mask_relu(stage->y + at, stage->dy + at, (size_t)(end - first) * K);
+}
+
+/* y (count, K) of neurons [first, end) of x (count, C), by the kernel. */
+static void
+forward_by_kernel(const stage_t *stage, const float *x, float *y, int count, int first, int end)
+{
+    int C = (int)image_count(stage->in), K = (int)image_count(stage->out);
+    const float *w = stage->parameters;
+    kernels()->dense_forward(x, w, w + (size_t)K * (size_t)C, count, C, K, first, end,
+                             stage->has_relu, y);
+}
+
+/* The same by a matrix product. */
+static void
+forward_by_gemm(const stage_t *stage, const float *x, float *y, int count, int first, int end)
 {
     int C = (int)image_count(stage->in), K = (int)image_count(stage->out);
     const float *w = stage->parameters, *bias = w + (ptrdiff_t)K * C;
@@ -56,74 +105,192 @@ forward(const stage_t *stage, const float *x, float *y, int count, int first, in
 }
 
 static void
-dense_infer(stage_t *stage, const float *x, float *y, int count, int thread)
+infer_by_kernel(stage_t *stage, const float *x, float *y, int count, int thread)
 {
     (void)thread;
-    forward(stage, x, y, count, 0, (int)image_count(stage->out));
+    forward_by_kernel(stage, x, y, count, 0, (int)image_count(stage->out));
 }
 
 static void
-dense_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
+infer_by_gemm(stage_t *stage, const float *x, float *y, int count, int thread)
 {
     (void)thread;
-    int K = (int)image_count(stage->out), each = piece_length(stage, pass, K);
-    int first = piece * each, end = first + each < K ? first + each : K;
-    forward(stage, stage->x, stage->y, pass->n, first, end);
+    forward_by_gemm(stage, x, y, count, 0, (int)image_count(stage->out));
 }
 
 static void
-dense_mask(stage_t *stage, const pass_t *pass, int piece, int thread)
+near_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    int first, end;
+    pass_images(pass, piece, &first, &end);
+    infer_by_kernel(stage, stage->x + (size_t)first * image_count(stage->in),
+                    stage->y + (size_t)first * image_count(stage->out), end - first, thread);
+}
+
+static void
+near_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    (void)thread;
+    int first, end, C = (int)image_count(stage->in), K = (int)image_count(stage->out);
+    pass_images(pass, piece, &first, &end);
+    mask_relu(stage, first, end);
+    if (stage->dx)
+        kernels()->dense_input_gradient(stage->dy + (ptrdiff_t)first * K, stage->parameters,
+                                        end - first, C, K, stage->dx + (ptrdiff_t)first * C);
+}
+
+static void
+few_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    (void)thread;
+    int first, end;
+    piece_range(stage, pass, (int)image_count(stage->out), piece, &first, &end);
+    forward_by_kernel(stage, stage->x, stage->y, pass->n, first, end);
+}
+
+static void
+many_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    (void)thread;
+    int first, end;
+    piece_range(stage, pass, (int)image_count(stage->out), piece, &first, &end);
+    forward_by_gemm(stage, stage->x, stage->y, pass->n, first, end);
+}
+
+static void
+mask_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
     (void)piece;
     (void)thread;
-    if (stage->has_relu)
-        stage_mask_relu(stage->y, stage->dy, (size_t)pass->n * image_count(stage->out));
+    mask_relu(stage, 0, pass->n);
 }
 
 static void
-dense_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
+many_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
     (void)thread;
-    if (!stage->dx)
-        return;
-    int C = (int)image_count(stage->in), K = (int)image_count(stage->out);
-    int each = piece_length(stage, pass, C);
-    int first = piece * each, end = first + each < C ? first + each : C;
+    int first, end, C = (int)image_count(stage->in), K = (int)image_count(stage->out);
+    piece_range(stage, pass, C, piece, &first, &end);
     gemm(pass->n, end - first, K, (gemm_matrix_t){stage->dy, K, 1},
          (gemm_matrix_t){stage->parameters + first, C, 1}, false, stage->dx + first, C);
 }
 
 static void
-dense_weights(stage_t *stage, const pass_t *pass, int piece, int thread)
+bias_gradient(stage_t *stage, const pass_t *pass, int first, int end)
 {
-    (void)thread;
-    int C = (int)image_count(stage->in), K = (int)image_count(stage->out);
-    int each = piece_length(stage, pass, K);
-    int first = piece * each, end = first + each < K ? first + each : K;
-    size_t row = (size_t)C;
-    gemm(end - first, C, pass->n, (gemm_matrix_t){stage->dy + first, 1, K},
-         (gemm_matrix_t){stage->x, C, 1}, false, stage->gradients + (size_t)first * row, C);
-    stage_update(stage, pass, (size_t)first * row, (size_t)end * row);
-    float *db = stage->gradients + (size_t)K * row;
+    size_t C = image_count(stage->in), K = image_count(stage->out);
+    float *db = stage->gradients + K * C;
     for (int k = first; k < end; k++) {
         float sum = 0;
         for (int n = 0; n < pass->n; n++)
-            sum += stage->dy[(ptrdiff_t)n * K + k];
+            sum += stage->dy[(size_t)n * K + (size_t)k];
         db[k] = sum;
     }
-    stage_update(stage, pass, (size_t)K * row + (size_t)first, (size_t)K * row + (size_t)end);
+    stage_update(stage, pass, K * C + (size_t)first, K * C + (size_t)end);
 }
 
-static const stage_ops_t DENSE_OPS = {
-    .infer = dense_infer,
-    .forward = {{.run = dense_forward, .pieces = neuron_pieces}},
-    .backward = {{.run = dense_mask, .pieces = stage_one_piece},
-                 {.run = dense_backward, .pieces = input_pieces}},
+/* Of neurons [first, end) and a handful of images: gradients and update, and dx (N, C) += dy w
+ * unless it is NULL. */
+static void
+few_gradients(stage_t *stage, const pass_t *pass, int first, int end, float *dx)
+{
+    int C = (int)image_count(stage->in), K = (int)image_count(stage->out);
+    const sgd_t *sgd = pass->sgd;
+    /* A stage that is updated in part goes through the gradient block. */
+    bool is_fused = sgd && sgd_covers(sgd, stage->offset, stage->offset + stage->count);
+    kernel_sgd_t numbers = sgd ? sgd_numbers(sgd) : (kernel_sgd_t){0};
+    kernels()->dense_backward(stage->x, stage->dy, pass->n, C, K, first, end, stage->parameters,
+                              is_fused ? sgd->velocity + stage->offset : NULL, &numbers,
+                              is_fused ? NULL : stage->gradients, dx);
+    if (!is_fused)
+        stage_update(stage, pass, (size_t)first * (size_t)C, (size_t)end * (size_t)C);
+    bias_gradient(stage, pass, first, end);
+}
+
+/* The weight phase of all but few. */
+static void
+dense_weights(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    (void)thread;
+    int first, end, C = (int)image_count(stage->in), K = (int)image_count(stage->out);
+    piece_range(stage, pass, K, piece, &first, &end);
+    if (pass->n <= DENSE_IMAGES_MAX) {
+        few_gradients(stage, pass, first, end, NULL);
+        return;
+    }
+    gemm(end - first, C, pass->n, (gemm_matrix_t){stage->dy + first, 1, K},
+         (gemm_matrix_t){stage->x, C, 1}, false, stage->gradients + (ptrdiff_t)first * C, C);
+    stage_update(stage, pass, (size_t)first * (size_t)C, (size_t)end * (size_t)C);
+    bias_gradient(stage, pass, first, end);
+}
+
+/* Floats of the dx of a piece of few's backward pass. */
+static size_t
+few_dx_count(const stage_t *stage)
+{
+    return (size_t)stage->batch_max * image_count(stage->in);
+}
+
+static void
+few_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    (void)thread;
+    int first, end, K = (int)image_count(stage->out);
+    size_t count = (size_t)pass->n * image_count(stage->in);
+    float *dx = stage->own;
+    piece_range(stage, pass, K, piece, &first, &end);
+    for (int n = 0; n < pass->n && stage->has_relu; n++)
+        stage_mask_relu(stage->y + n * K + first, stage->dy + n * K + first, (size_t)(end - first));
+    dx =
+        !stage->dx ? NULL : memset(dx + (size_t)piece * few_dx_count(stage), 0, count * sizeof *dx);
+    few_gradients(stage, pass, first, end, dx);
+}
+
+static void
+few_add_dx(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    (void)thread;
+    int first, end, n = neuron_pieces(stage, pass);
+    size_t C = image_count(stage->in);
+    pass_images(pass, piece, &first, &end);
+    if (!stage->dx)
+        return;
+    float *restrict dx = stage->dx + (size_t)first * C;
+    for (int p = 0; p < n; p++) {
+        const float *restrict part =
+            (float *)stage->own + (size_t)p * few_dx_count(stage) + (size_t)first * C;
+        for (size_t i = 0; i < (size_t)(end - first) * C; i++)
+            dx[i] = p ? dx[i] + part[i] : part[i];
+    }
+}
+
+static const stage_ops_t NEAR_OPS = {
+    .infer = infer_by_kernel,
+    .forward = {{.run = near_forward}},
+    .backward = {{.run = near_backward}},
+    .weights = {.run = dense_weights, .pieces = neuron_pieces},
+};
+
+static const stage_ops_t FEW_OPS = {
+    .infer = infer_by_gemm,
+    .forward = {{.run = few_forward, .pieces = neuron_pieces}},
+    .backward = {{.run = few_backward, .pieces = neuron_pieces}, {.run = few_add_dx}},
+};
+
+static const stage_ops_t MANY_OPS = {
+    .infer = infer_by_gemm,
+    .forward = {{.run = many_forward, .pieces = neuron_pieces}},
+    .backward = {{.run = mask_backward, .pieces = stage_one_piece},
+                 {.run = many_backward, .pieces = input_pieces}},
     .weights = {.run = dense_weights, .pieces = neuron_pieces},
 };
 
 void
 stage_dense(stage_t *stage)
 {
-    stage->ops = &DENSE_OPS;
+    bool is_near = image_count(stage->in) * image_count(stage->out) <= NEAR_WEIGHTS;
+    bool is_few = stage->batch_max <= DENSE_IMAGES_MAX;
+    stage->ops = is_near ? &NEAR_OPS : is_few ? &FEW_OPS : &MANY_OPS;
+    if (stage->ops == &FEW_OPS)
+        stage->own = engine_alloc(PIECES_MAX * few_dx_count(stage) * sizeof(float));
 }

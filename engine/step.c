@@ -20,7 +20,7 @@ typedef struct {
     network_t *net;
     pass_t pass;
     int n_steps;
-    step_t steps[(NETWORK_LAYERS_MAX + 1) * 2 * STAGE_PHASES_MAX];
+    step_t steps[(NETWORK_LAYERS_MAX + 1) * 2 * STAGE_PHASES_MAX + 1];
     int first, end; /* of the steps in the parallel region that runs */
 } run_t;
 
@@ -132,19 +132,26 @@ mark_stages(network_t *net, const sgd_t *sgd, float *dx)
     }
 }
 
-/* Mean loss; leaves its gradient by the logits in the last stage's dy. Serial: a few hundred
- * exponentials. */
-static float
-loss(network_t *net, const pass_t *pass)
+/* The losses of some images; leaves their gradient by the logits in the last stage's dy. */
+static void
+loss_piece(stage_t *last, const pass_t *pass, int piece, int thread)
 {
-    stage_t *last = &net->stages[net->n_stages - 1];
-    int classes = net->spec.classes;
-    double sum = 0;
-    for (int i = 0; i < pass->n; i++) {
+    (void)thread;
+    int first, end, classes = last->spec->classes;
+    pass_images(pass, piece, &first, &end);
+    for (int i = first; i < end; i++) {
         ptrdiff_t row = (ptrdiff_t)i * classes;
-        sum += softmax_loss(last->y + row, classes, pass->labels[i], 1.0f / (float)pass->n,
-                            last->dy + row);
+        pass->losses[i] = softmax_loss(last->y + row, classes, pass->labels[i],
+                                       1.0f / (float)pass->n, last->dy + row);
     }
+}
+
+static float
+mean_loss(const pass_t *pass)
+{
+    double sum = 0;
+    for (int i = 0; i < pass->n; i++)
+        sum += pass->losses[i];
     return (float)(sum / pass->n);
 }
 
@@ -153,21 +160,22 @@ step(network_t *net, const pass_t *pass, float *dx)
 {
     assert(pass->n >= 1 && pass->n <= net->batch_max);
     run_t run = {.net = net, .pass = *pass};
+    run.pass.losses = net->losses;
     run.pass.chunk = stage_chunk(pass->n);
     run.pass.pieces = (pass->n + run.pass.chunk - 1) / run.pass.chunk;
     mark_stages(net, pass->sgd, dx);
     prepare(&run);
     for (int s = 0; s < net->n_stages; s++)
         add_phases(&run, &net->stages[s], net->stages[s].ops->forward, &net->stages[s].forward_s);
-    run_steps(&run);
-    float result = loss(net, &run.pass);
+    stage_t *last = &net->stages[net->n_stages - 1];
+    run.steps[run.n_steps++] = (step_t){last, {.run = loss_piece}, &last->forward_s};
     for (int s = net->n_stages - 1; s >= 1; s--)
         if (net->stages[s].is_trained || net->stages[s].dx)
             add_phases(&run, &net->stages[s], net->stages[s].ops->backward,
                        &net->stages[s].backward_s);
     run_steps(&run);
     update_weights(&run);
-    return result;
+    return mean_loss(&run.pass);
 }
 
 float

@@ -328,6 +328,40 @@ dense_forward_matches_plain_loops(void **state)
 }
 
 static void
+check_dense_input_gradient(const kernels_t *set)
+{
+    for (int i = 0; i < 80; i++) {
+        int N = draw(1, 9), C = draw(1, 90), K = draw(1, 20), zeros = draw(0, 3);
+        size_t xs = (size_t)(N * C), ws = (size_t)(K * C), ys = (size_t)(N * K);
+        float *dx = draw_floats(xs, 1), *w = draw_floats(ws, 1), *dy = draw_floats(ys, 1);
+        double *expected = engine_alloc(xs * sizeof(double));
+        for (size_t at = 0; at < ys; at++)
+            dy[at] = draw(1, 3) > zeros ? dy[at] : 0;
+        for (int at = 0; at < N * C; at++) {
+            int n = at / C, c = at % C;
+            for (int k = 0; k < K; k++)
+                expected[at] += (double)dy[n * K + k] * (double)w[k * C + c];
+        }
+        float *w_exact = exactly(w, ws), *dx_exact = exactly(dx, xs);
+        set->dense_input_gradient(dy, w_exact, N, C, K, dx_exact);
+        check_close("dx", dx_exact, expected, xs, 1e-5);
+        free(w_exact);
+        free(dx_exact);
+        free(expected);
+        free(dx);
+        free(w);
+        free(dy);
+    }
+}
+
+static void
+dense_input_gradient_matches_plain_loops_at_any_sparsity(void **state)
+{
+    (void)state;
+    for_each_set(check_dense_input_gradient);
+}
+
+static void
 check_dense_backward(const kernels_t *set)
 {
     for (int i = 0; i < 80; i++) {
@@ -483,6 +517,7 @@ main(void)
         TEST(convolutions_match_plain_loops_at_any_sparsity),
         TEST(the_first_of_equals_wins),
         TEST(dense_forward_matches_plain_loops),
+        TEST(dense_input_gradient_matches_plain_loops_at_any_sparsity),
         TEST(dense_backward_matches_plain_loops_with_and_without_its_update),
         TEST(the_update_matches_the_formula_at_any_length),
         TEST(pixels_become_floats_between_minus_one_and_one),
