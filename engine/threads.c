@@ -98,35 +98,43 @@ spin_on(spin_t *spin)
     return now < spin->end_ns;
 }
 
+/* TAKEN pieces are done; whoever reports the last ones wakes the caller. */
+static void
+report(threads_t *pool, int taken)
+{
+    if (atomic_fetch_sub(&pool->left, taken) != taken || !atomic_load(&pool->is_caller_asleep))
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_signal(&pool->finished);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* Takes and does pieces of OWNER's block as THREAD, from its near end if it is the owner, until
- * there are none; returns how many. */
+ * there are none; returns how many. They are reported together, for each report fetches a line of
+ * the cache that another thread has written. */
 static int
 take_block(threads_t *pool, int owner, int thread)
 {
     _Atomic uint64_t *place = &pool->members[owner].ticket;
     uint64_t ticket = atomic_load(place);
+    bool is_owner = owner == thread;
     int taken = 0;
     for (;;) {
         int next = (int)(ticket & 0xffff), end = (int)(ticket >> 16 & 0xffff);
         if (next >= end)
-            return taken;
-        bool is_owner = owner == thread;
+            break;
         threads_work_t *work = atomic_load_explicit(&pool->work, memory_order_relaxed);
         void *arg = atomic_load_explicit(&pool->arg, memory_order_relaxed);
         if (!atomic_compare_exchange_weak(place, &ticket,
                                           is_owner ? ticket + 1 : ticket - (1 << 16)))
             continue;
         work(arg, is_owner ? next : end - 1, thread);
-        ++taken;
-        /* The last one done wakes the caller; how many there are stands in no ticket, so the
-         * count runs down. */
-        if (atomic_fetch_sub(&pool->left, 1) == 1 && atomic_load(&pool->is_caller_asleep)) {
-            pthread_mutex_lock(&pool->lock);
-            pthread_cond_signal(&pool->finished);
-            pthread_mutex_unlock(&pool->lock);
-        }
+        taken++;
         ticket = atomic_load(place);
     }
+    if (taken)
+        report(pool, taken);
+    return taken;
 }
 
 /* Its own block first, then the others'. */
