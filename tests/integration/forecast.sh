@@ -6,7 +6,7 @@
 N_TRAIN=12000
 . "$SUPPORT/experiment.sh"
 
-# T of six nodes is well over a second: a tenth of a second of another's is little of it. And its rounds take more than a
+# T of six nodes is over a second: a tenth of a second of another's is little of it. And its rounds take more than a
 # limit lends after a wait, or W would fall by more than the nodes.
 cat >forecast.cfg <<CFG
 name = "forecast";
