@@ -19,11 +19,18 @@ finish() {
         faults=1
     }
     kill_marked "$DMLX_CASE_MARK"
+    if cat "$work"/race.* 2>/dev/null; then
+        echo "a race was found"
+        faults=1
+    fi
     cd / && rm -rf "$work"
     [ "$status" != 0 ] || status=$faults
     exit "$status"
 }
 trap finish EXIT
+
+# What ThreadSanitizer has to say must not end in the log of a process that is killed anyway.
+export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$work/race"
 
 mkdir "$work/bin" && ln -s "$(realpath "$1")" "$work/bin/dmlx"
 PATH=$work/bin:$PATH

@@ -131,7 +131,7 @@ hostile_connections | hostile_connections_encrypted)
     expect_rounds 12
     echo "resident: $before KiB before, $peak KiB at most"
     # Sanitizers keep what was freed; they are no measure of memory.
-    grep -qa __asan_init "$(readlink -f "$work/bin/dmlx")" || [ $((peak - before)) -lt 32768 ] ||
+    grep -qaE '__(asan|tsan)_init' "$(readlink -f "$work/bin/dmlx")" || [ $((peak - before)) -lt 32768 ] ||
         fault "the coordinator grew from $before to $peak KiB"
     ;;
 esac
