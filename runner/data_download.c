@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "runner/data_download.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "runner/clock.h"
+#include "runner/curl_library.h"
 #include "runner/memory.h"
 #include "runner/version.h"
 
@@ -25,6 +25,7 @@ static const double LIVE_INTERVAL_S = 0.25;
 
 typedef struct transfer {
     const data_download_t *download;
+    const curl_library_t *curl;
     int file;             // the part, at its end
     curl_off_t start;     // bytes that were there when this connection began
     curl_off_t n_written; // bytes that this connection brought
@@ -92,28 +93,29 @@ on_progress(void *target, curl_off_t expected, curl_off_t have, curl_off_t up, c
 static void
 set_options(CURL *curl, transfer_t *transfer)
 {
+    __typeof__(curl_easy_setopt) *set = transfer->curl->easy_setopt;
     const data_download_t *download = transfer->download;
     char agent[64];
     snprintf(agent, sizeof agent, "dmlx/%s", version_text());
-    curl_easy_setopt(curl, CURLOPT_URL, download->url);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, agent);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
-    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)download->connect_s);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)download->stall_s);
-    curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, FILE_BYTES_MAX);
-    curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, transfer->start);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transfer->reason);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    set(curl, CURLOPT_URL, download->url);
+    set(curl, CURLOPT_USERAGENT, agent);
+    set(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    set(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    set(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    set(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+    set(curl, CURLOPT_FAILONERROR, 1L);
+    set(curl, CURLOPT_NOSIGNAL, 1L);
+    set(curl, CURLOPT_CONNECTTIMEOUT, (long)download->connect_s);
+    set(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(curl, CURLOPT_LOW_SPEED_TIME, (long)download->stall_s);
+    set(curl, CURLOPT_MAXFILESIZE_LARGE, FILE_BYTES_MAX);
+    set(curl, CURLOPT_RESUME_FROM_LARGE, transfer->start);
+    set(curl, CURLOPT_ERRORBUFFER, transfer->reason);
+    set(curl, CURLOPT_WRITEFUNCTION, on_bytes);
+    set(curl, CURLOPT_WRITEDATA, transfer);
+    set(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    set(curl, CURLOPT_XFERINFODATA, transfer);
+    set(curl, CURLOPT_NOPROGRESS, 0L);
 }
 
 // One connection, from the end of the part on. `*http` is the server's last answer, 0 without one.
@@ -126,13 +128,13 @@ connect_once(transfer_t *transfer, long *http)
     transfer->began_s = transfer->told_s = clock_s();
     *http = 0;
 
-    CURL *curl = curl_easy_init();
+    CURL *curl = transfer->curl->easy_init();
     if (!curl)
         return CURLE_FAILED_INIT;
     set_options(curl, transfer);
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, http);
-    curl_easy_cleanup(curl);
+    CURLcode code = transfer->curl->easy_perform(curl);
+    transfer->curl->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, http);
+    transfer->curl->easy_cleanup(curl);
     if (transfer->download->progress && transfer->download->is_live)
         fprintf(transfer->download->progress, "\r\033[K");
     return code;
@@ -163,7 +165,7 @@ fill_part(transfer_t *transfer, fault_t *fault)
         // again.
         if (code == CURLE_OPERATION_TIMEDOUT || transfer->n_written == 0) {
             fault_set(fault, "'%s' cannot be fetched: %s%s", url,
-                      transfer->reason[0] ? transfer->reason : curl_easy_strerror(code),
+                      transfer->reason[0] ? transfer->reason : transfer->curl->easy_strerror(code),
                       transfer->start + transfer->n_written
                           ? "; what has arrived is kept, the same command goes on with it"
                           : "");
@@ -195,15 +197,17 @@ data_download(const data_download_t *download, fault_t *fault)
 {
     int status = -1;
     char *part = memory_format("%s.part", download->path);
-    transfer_t transfer = {.download = download, .file = open_part(part, fault)};
+    transfer_t transfer = {.download = download, .curl = curl_library(fault), .file = -1};
+    if (transfer.curl)
+        transfer.file = open_part(part, fault);
     if (transfer.file < 0)
         goto done;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (transfer.curl->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         fault_set(fault, "libcurl cannot be started");
         goto done;
     }
     status = fill_part(&transfer, fault);
-    curl_global_cleanup();
+    transfer.curl->global_cleanup();
     if (status == 0 && (fsync(transfer.file) != 0 || rename(part, download->path) != 0)) {
         fault_set(fault, "'%s' cannot be written: %s", download->path, strerror(errno));
         status = -1;
