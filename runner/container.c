@@ -169,8 +169,8 @@ container_remove_stack(const container_engine_t *engine, const char *label, int 
             left_ms = until_ms - process_clock_ms();
             n = container_remove(engine, kinds[i], label, left_ms > 1000 ? (int)left_ms : 1000,
                                  fault);
-        } while (n != 0 && left_ms > 0);
-        status = n != 0 ? -1 : status;
+        } while (n < 0 && left_ms > 0);
+        status = n < 0 ? -1 : status;
     }
     return status;
 }

@@ -26,7 +26,7 @@
 #include "runner/text.h"
 #include "runner/version.h"
 
-enum { NODES_MAX = 10000, REMOVE_LIMIT_MS = 15000, MANAGERS_MAX = 16 };
+enum { NODES_MAX = 10000, REMOVE_LIMIT_MS = 60000, MANAGERS_MAX = 16 };
 
 // What prepare() found: the nodes that workers are placed on, and the image they run.
 static char **nodes;

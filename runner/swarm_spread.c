@@ -18,7 +18,7 @@ enum {
     LOOK_MS = 300,           // between two looks at the tasks
     QUIET_MS = 3000,         // what is there already is there by then, and nothing is said
     SAY_MS = 60000,          // between two sentences about nodes still waited for
-    REMOVE_LIMIT_MS = 20000, // for the stack to go
+    REMOVE_LIMIT_MS = 60000, // for the stack to go
 };
 
 typedef struct spread {
