@@ -23,6 +23,9 @@ typedef struct {
     size_t size;    /* in bytes */
     size_t records; /* in this file */
     size_t first;   /* records in the files of the split before it */
+    dev_t device;
+    ino_t inode;
+    struct timespec modified, changed;
 } data_file_t;
 
 typedef struct {
@@ -38,6 +41,7 @@ struct dataset {
     size_t record_bytes;
     split_t splits[2]; /* by dataset_split_t */
     char names[CLASSES_MAX][NAME_BYTES];
+    char checksum[DATASET_CHECKSUM_BYTES]; /* as told; "": nobody did */
 };
 
 /* "data_batch_12.bin" is 12; -1 for what is no training file. */
@@ -138,6 +142,10 @@ map_file(const dataset_t *set, data_file_t *file, engine_error_t *error)
     file->bytes = bytes;
     file->size = size;
     file->records = size / set->record_bytes;
+    file->device = facts.st_dev;
+    file->inode = facts.st_ino;
+    file->modified = facts.st_mtim;
+    file->changed = facts.st_ctim;
 done:
     if (descriptor >= 0)
         close(descriptor);
@@ -323,9 +331,49 @@ dataset_folder(const dataset_t *set)
     return set->folder;
 }
 
+static void
+print_hash(XXH128_hash_t hash, char hex[DATASET_CHECKSUM_BYTES])
+{
+    snprintf(hex, DATASET_CHECKSUM_BYTES, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
+}
+
+void
+dataset_stamp(const dataset_t *set, char hex[DATASET_CHECKSUM_BYTES])
+{
+    XXH128_hash_t stamp = {0};
+    for (int s = 0; s < 2; s++)
+        for (int f = 0; f < set->splits[s].n_files; f++) {
+            const data_file_t *file = &set->splits[s].files[f];
+            char text[NAME_BYTES + 256];
+            snprintf(text, sizeof text, "%016llx%016llx %s %ju %ju %zu %jd.%09ld %jd.%09ld",
+                     (unsigned long long)stamp.high64, (unsigned long long)stamp.low64, file->name,
+                     (uintmax_t)file->device, (uintmax_t)file->inode, file->size,
+                     (intmax_t)file->modified.tv_sec, file->modified.tv_nsec,
+                     (intmax_t)file->changed.tv_sec, file->changed.tv_nsec);
+            stamp = XXH3_128bits(text, strlen(text));
+        }
+    print_hash(stamp, hex);
+}
+
+bool
+dataset_take_checksum(dataset_t *set, const char *stamp, const char *checksum)
+{
+    char own[DATASET_CHECKSUM_BYTES];
+    dataset_stamp(set, own);
+    if (strcmp(own, stamp) != 0 || strlen(checksum) != DATASET_CHECKSUM_BYTES - 1)
+        return false;
+    strcpy(set->checksum, checksum);
+    return true;
+}
+
 void
 dataset_checksum(const dataset_t *set, char hex[DATASET_CHECKSUM_BYTES])
 {
+    if (set->checksum[0]) {
+        strcpy(hex, set->checksum);
+        return;
+    }
     XXH3_state_t *state = XXH3_createState();
     if (!state)
         abort();
@@ -335,6 +383,5 @@ dataset_checksum(const dataset_t *set, char hex[DATASET_CHECKSUM_BYTES])
             XXH3_128bits_update(state, set->splits[s].files[f].bytes, set->splits[s].files[f].size);
     XXH128_hash_t hash = XXH3_128bits_digest(state);
     XXH3_freeState(state);
-    snprintf(hex, DATASET_CHECKSUM_BYTES, "%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
+    print_hash(hash, hex);
 }

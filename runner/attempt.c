@@ -48,6 +48,9 @@ typedef struct attempt {
     bool has_result, is_broken; // the result came; the run is over and lost
     attempt_outcome_t outcome;
     double heard_s; // when the last record came
+    // When the launcher was asked to start, and how long after that the first round began, as it
+    // was heard here: with programs, containers and connections, which no role of its own sees.
+    double launched_s, startup_s;
     result_report_t result;
     blob_t model, checkpoint;
     bool has_model;
@@ -238,6 +241,7 @@ take_record(attempt_t *attempt, const launch_event_t *event)
             attempt->is_renewed[report.joined.rank] = false;
         break;
     case REPORT_STARTED:
+        attempt->startup_s = clock_s() - attempt->launched_s;
         snprintf(attempt->phase, sizeof attempt->phase, "in round %d", attempt->rounds_done + 1);
         break;
     case REPORT_LISTENING:
@@ -352,6 +356,8 @@ write_row(attempt_t *attempt, bool is_done, record_error_t *error)
         .note = is_done ? attempt->note : attempt->fault->text,
         .result = is_done ? attempt->result : result_unknown(),
     };
+    if (is_done)
+        row.result.startup_s = attempt->startup_s;
     return record_run(attempt->setting->record, &row, error);
 }
 
@@ -479,10 +485,11 @@ launch_and_watch(attempt_t *attempt, const inputs_t *inputs)
         .start_ms_max = (int)(1000 * attempt->cluster->join_s),
         .arguments = arguments,
         .worker_arguments = arguments,
+        .data_known = setting->data_known,
         .program = setting->program,
     };
     fault_t why = {{0}};
-    attempt->heard_s = clock_s();
+    attempt->heard_s = attempt->launched_s = clock_s();
     if (setting->launcher->start(attempt->cluster, &launch_cell, &attempt->launch, &why) != 0)
         lose(attempt, ATTEMPT_FAILED, "%s", why.text);
     else
@@ -527,6 +534,7 @@ attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, fault_t *
                          .cell = cell,
                          .cluster = &experiment.cluster,
                          .result = result_unknown(),
+                         .startup_s = NAN,
                          .outcome = ATTEMPT_DONE,
                          .fault = fault};
     attempt.is_renewed = memory_new((size_t)cell->nodes * sizeof *attempt.is_renewed);

@@ -24,6 +24,7 @@ typedef struct attempt_setting {
     const plan_t *plan;
     const char *run_id;      // keeper_run_id
     const char *data_folder; // NULL: the roles look for the data themselves
+    const char *data_known;  // STAMP:XXH128 of the data here; NULL: not known
     const char *program;     // NULL: this very program
     record_t *record;
     progress_t *progress;

@@ -44,6 +44,7 @@ typedef struct job {
     char *folder;
     char *data_folder;
     dataset_t *data;
+    char data_known[2 * DATASET_CHECKSUM_BYTES]; // its stamp and checksum
     pace_t pace;
     const launcher_t *launcher;
     record_t *record;
@@ -127,6 +128,11 @@ find_data(run_t *run, job_t *job)
     if (!job->data_folder ||
         trainee_open_data(&job->experiment, job->data_folder, &job->data, &fault) != 0)
         return say(STATUS_RUN_FAILED, fault.text);
+    char stamp[DATASET_CHECKSUM_BYTES], checksum[DATASET_CHECKSUM_BYTES];
+    dataset_stamp(job->data, stamp);
+    dataset_checksum(job->data, checksum);
+    dataset_take_checksum(job->data, stamp, checksum); // once is enough for ourselves too
+    snprintf(job->data_known, sizeof job->data_known, "%s:%s", stamp, checksum);
     return STATUS_DONE;
 }
 
@@ -258,6 +264,7 @@ setting_of(run_t *run, const job_t *job)
                                .plan = job->plan,
                                .run_id = keeper_run_id(run->keeper),
                                .data_folder = job->data_folder,
+                               .data_known = job->data_known,
                                .record = job->record,
                                .progress = &run->progress};
 }

@@ -89,7 +89,6 @@ sum_up(server_t *server)
 static int
 serve(server_t *server)
 {
-    report_listening(&server->role->reporter, coordinator_endpoint(server->coordinator));
     int status = server_join(server);
     if (status != STATUS_DONE)
         return status;
@@ -187,15 +186,16 @@ open_step(server_t *server)
                n * sizeof(double));
 }
 
+// Data, network and state: what the first round needs.
 static int
-open_server(server_t *server, const char *endpoint)
+load(server_t *server)
 {
     role_t *role = server->role;
     fault_t fault = {{0}};
     engine_error_t error = {{0}};
-    transport_error_t refusal = {{0}};
     if (trainee_open_data(&role->experiment, role->data_folder, &server->data, &fault) != 0)
         return role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);
+    role_know_data(role, server->data);
     dataset_checksum(server->data, server->checksum);
     network_spec_t spec = experiment_network(&role->experiment);
     if (network_new(&server->network, &spec, EVALUATION_BATCH, 1, &error) != 0)
@@ -203,22 +203,33 @@ open_server(server_t *server, const char *endpoint)
     network_initialize(server->network, (uint64_t)role->experiment.train.seed);
     server->rounds = trainee_rounds(&role->experiment, server->nodes,
                                     dataset_length(server->data, DATASET_TRAIN));
-
     int status = open_state(server);
-    if (status == STATUS_DONE) {
-        open_step(server);
-        status = role_keys(role, &server->keys);
-    }
+    if (status != STATUS_DONE)
+        return status;
+    open_step(server);
+    snprintf(server->state.attempt, sizeof server->state.attempt, "%s", server->run);
+    checkpoint_experiment(role->text, server->state.experiment);
+    return STATUS_DONE;
+}
+
+// Says where it listens before it loads anything: workers are started meanwhile, and what they say
+// waits in the socket.
+static int
+listen_to_workers(server_t *server, const char *endpoint)
+{
+    role_t *role = server->role;
+    transport_error_t refusal = {{0}};
+    int status = role_keys(role, &server->keys);
     if (status != STATUS_DONE)
         return status;
     const cluster_t *cluster = &role->experiment.cluster;
-    char run[48];
-    record_attempt_id(run);
+    if (role->attempt && *role->attempt)
+        snprintf(server->run, sizeof server->run, "%s", role->attempt);
+    else
+        record_attempt_id(server->run);
     coordinator_config_t config = coordinator_config();
     config.endpoint = endpoint;
-    config.run = role->attempt && *role->attempt ? role->attempt : run;
-    snprintf(server->state.attempt, sizeof server->state.attempt, "%s", config.run);
-    checkpoint_experiment(role->text, server->state.experiment);
+    config.run = server->run;
     config.keys = server->keys;
     config.n_workers = (uint32_t)server->nodes;
     char **identities = expected_identities(server);
@@ -234,7 +245,10 @@ open_server(server_t *server, const char *endpoint)
     for (char **name = identities; name && *name; name++)
         free(*name);
     free(identities);
-    return server->coordinator ? STATUS_DONE : role_fail(role, STATUS_CLUSTER, "%s", refusal.text);
+    if (!server->coordinator)
+        return role_fail(role, STATUS_CLUSTER, "%s", refusal.text);
+    report_listening(&role->reporter, coordinator_endpoint(server->coordinator));
+    return STATUS_DONE;
 }
 
 static int
@@ -253,7 +267,9 @@ run_role(role_t *role, const char *path, const char *endpoint)
     char *own = memory_format("tcp://%s:%ld", cluster->address, cluster->port);
 
     transport_start();
-    status = open_server(&server, endpoint ? endpoint : own);
+    status = listen_to_workers(&server, endpoint ? endpoint : own);
+    if (status == STATUS_DONE)
+        status = load(&server);
     if (status == STATUS_DONE)
         status = serve(&server);
     coordinator_free(server.coordinator);
@@ -289,6 +305,7 @@ run(int argc, char **argv)
          "its key ring, as 'dmlx keys' makes it; also fd:N or env:NAME"},
         {"model", 'm', "FILE", OPTION_TEXT, &role.model, "keep the trained model there"},
         {"records", 0, NULL, OPTION_FLAG, &role.is_json, "JSON records even on a terminal"},
+        {"data-known", 0, "STAMP:XXH128", OPTION_TEXT, &role.data_known, NULL},
         {"supervised", 0, NULL, OPTION_FLAG, &role.is_supervised, NULL},
         {0},
     };

@@ -151,6 +151,7 @@ run_role(role_t *role, const char *path)
     if (trainee_open(&trainee, &role->experiment, role->data_folder, 1, 0, role_threads(role),
                      &fault) != 0)
         return role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);
+    role_know_data(role, trainee.data);
     if (role->is_profiled)
         network_profile_start(trainee.network);
     result_report_t result = result_unknown();
@@ -180,6 +181,7 @@ run(int argc, char **argv)
         {"cgroup", 0, "NAME", OPTION_TEXT, &role.cgroup, "name of the control group it makes"},
         {"records", 0, NULL, OPTION_FLAG, &role.is_json, "JSON records even on a terminal"},
         {"profile", 0, NULL, OPTION_FLAG, &role.is_profiled, "print the time spent in each layer"},
+        {"data-known", 0, "STAMP:XXH128", OPTION_TEXT, &role.data_known, NULL},
         {"supervised", 0, NULL, OPTION_FLAG, &role.is_supervised, NULL},
         {0},
     };

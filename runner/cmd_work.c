@@ -90,6 +90,7 @@ join(work_t *work)
                      &fault) != 0)
         return give_up(work, fault.text);
     work->is_open = true;
+    role_know_data(work->role, work->trainee.data);
     work->trainee.is_unwanted = is_unwanted;
     work->trainee.context = work->worker;
     char *facts = ready_facts(work);
@@ -246,6 +247,7 @@ run(int argc, char **argv)
         {"cpus", 0, "X", OPTION_REAL, &role.cpus, "limit to so many cores; 0.5 is half a core"},
         {"period-us", 0, "N", OPTION_INTEGER, &role.period_us, "period of that limit"},
         {"cgroup", 0, "NAME", OPTION_TEXT, &role.cgroup, "name of the control group it makes"},
+        {"data-known", 0, "STAMP:XXH128", OPTION_TEXT, &role.data_known, NULL},
         {"supervised", 0, NULL, OPTION_FLAG, &role.is_supervised, NULL},
         {0},
     };

@@ -86,7 +86,8 @@ typedef struct launch_cell {
     int start_ms_max;                // until the coordinator listens
     const char *const *arguments;    // more for the coordinator's command line; NULL ends; or NULL
     const char *const *worker_arguments;
-    const char *program; // NULL: this very program; tests name a stand-in
+    const char *data_known; // for roles on this host: its data's stamp and checksum; or NULL
+    const char *program;    // NULL: this very program; tests name a stand-in
 } launch_cell_t;
 
 // A host as the service behind a launcher knows it, for `dmlx doctor`.
@@ -160,7 +161,8 @@ typedef struct launcher {
     int (*respawn)(launch_t *launch, int rank, fault_t *fault);
 
     // Ends what still runs, workers first: TERM, after grace_ms KILL. Removes groups, containers,
-    // services of this cell; logs stay. Blocks at most grace_ms and two seconds. The memory is
+    // services of this cell; logs stay. Blocks at most grace_ms and two seconds, where a service
+    // has to be asked over the network as much as a minute. The memory is
     // freed and *launch NULL whatever is returned. Accepts NULL. LAUNCH_FAILED: something would
     // not go; the fault names it, clean() will find it again. Required.
     int (*stop)(launch_t **launch, int grace_ms, fault_t *fault);

@@ -34,6 +34,10 @@ local_command(void *context, const launch_cell_t *cell, int rank, const char *en
     launch_argv_build(&argv, cell, rank, "dmlx", endpoint, true);
     for (int i = 0; i < argv.n; i++)
         launch_command_addf(command, "%s", argv.argv[i]);
+    if (cell->data_known) {
+        launch_command_add(command, "--data-known");
+        launch_command_add(command, cell->data_known);
+    }
     if (local->links)
         command->network_fd = links_fd(local->links, rank);
     if (local->links && rank == LAUNCH_COORDINATOR) {

@@ -72,7 +72,7 @@ typedef struct result_report {
     double cores_granted;               // sum over the workers of CPU seconds a second of training
     double cores_limit;                 // sum of the limits read back; NAN without limits
     double throttled_s;                 // mean over the workers
-    double startup_s;                   // from the role's start to the first broadcast
+    double startup_s;                   // to the first broadcast: a role's own, a row's from launch
     double evaluation_s;                // of the model on the test set, all tests together
     char model_sha256[65];
     char data[32]; // "cifar10", "synthetic"

@@ -74,6 +74,17 @@ fail_with_faults(role_t *role)
     return STATUS_BAD_SPEC;
 }
 
+void
+role_know_data(const role_t *role, dataset_t *data)
+{
+    char stamp[DATASET_CHECKSUM_BYTES];
+    const char *colon = role->data_known ? strchr(role->data_known, ':') : NULL;
+    if (!colon || (size_t)(colon - role->data_known) >= sizeof stamp)
+        return;
+    snprintf(stamp, sizeof stamp, "%.*s", (int)(colon - role->data_known), role->data_known);
+    dataset_take_checksum(data, stamp, colon + 1);
+}
+
 static bool
 fits(const plan_cell_t *cell, int nodes)
 {

@@ -31,6 +31,7 @@ typedef struct role {
     option_list_t sets;
     const char *only;
     const char *data;
+    const char *data_known; // STAMP:XXH128, as whoever started us has seen the data here
     const char *model;
     const char *cgroup;
     const char *keys; // where the ring is read from
@@ -59,6 +60,10 @@ typedef struct role {
 // Splits off a warden when a limit or supervision was asked for, then installs the signal handlers.
 // Returns STATUS_DONE in the process that goes on as the role.
 int role_start(role_t *role, const command_t *command, char **argv);
+
+// Has the data's checksum from --data-known, if it was made of these very files: reading them all
+// once more is then not needed.
+void role_know_data(const role_t *role, dataset_t *data);
 
 // Reads the experiment from a file, or from standard input for "-" (or NULL: the defaults), picks
 // the one cell that fits --only and --nodes, and finds the data. `nodes` 0: any; a matrix of

@@ -16,6 +16,7 @@ typedef struct server {
     role_t *role;
     keys_t *keys;
     coordinator_t *coordinator;
+    char run[48]; // id of this attempt
     dataset_t *data;
     char checksum[DATASET_CHECKSUM_BYTES]; // of our data: every worker's must be the same
     network_t *network;

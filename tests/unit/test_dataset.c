@@ -103,6 +103,39 @@ class_names_come_from_the_meta_file_or_are_numbers(void **state)
 }
 
 static void
+a_checksum_is_taken_for_the_files_it_was_made_of(void **state)
+{
+    (void)state;
+    write_good_set();
+    char stamp[DATASET_CHECKSUM_BYTES], own[DATASET_CHECKSUM_BYTES], told[DATASET_CHECKSUM_BYTES];
+    static const char made_up[] = "0123456789abcdef0123456789abcdef";
+    dataset_t *set = open_set();
+    dataset_stamp(set, stamp);
+    dataset_checksum(set, own);
+    dataset_close(&set);
+    set = open_set();
+    assert_false(dataset_take_checksum(set, own, made_up));
+    assert_false(dataset_take_checksum(set, stamp, "short"));
+    dataset_checksum(set, told);
+    assert_string_equal(told, own);
+    assert_true(dataset_take_checksum(set, stamp, made_up));
+    dataset_checksum(set, told);
+    assert_string_equal(told, made_up);
+    dataset_close(&set);
+    /* The same bytes in another file are another file. */
+    char from[FOLDER_PATH_BYTES + 32], to[FOLDER_PATH_BYTES + 32];
+    snprintf(from, sizeof from, "%s/aside", folder);
+    snprintf(to, sizeof to, "%s/test_batch.bin", folder);
+    write_records("aside", 5, 7);
+    assert_int_equal(rename(from, to), 0);
+    set = open_set();
+    assert_false(dataset_take_checksum(set, stamp, made_up));
+    dataset_checksum(set, told);
+    assert_string_equal(told, own);
+    dataset_close(&set);
+}
+
+static void
 a_parent_folder_will_do(void **state)
 {
     (void)state;
@@ -198,6 +231,8 @@ main(void)
         cmocka_unit_test_setup_teardown(files_are_read_in_the_order_of_their_numbers, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(class_names_come_from_the_meta_file_or_are_numbers,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_checksum_is_taken_for_the_files_it_was_made_of,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_parent_folder_will_do, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_file_cut_short_is_named_with_the_size_expected,
