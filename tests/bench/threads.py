@@ -3,9 +3,10 @@
 
     tests/bench/threads.py --build BUILD --data FOLDER [--csv FILE] [--batches 4,32,256] [--turns 5] [--samples 50000]
 
-One thread alone, two alone, two under a quota of 0.66 core and two beside a busy loop pinned to a core take turns epoch by
-epoch after one of warm-up; a ratio is the median of the turns'. The quota needs root and control groups (version 1 or 2);
-without them its column is empty and the program says so. A start is from exec to the end of the first step, data in the
+One thread alone, two alone, one and two under a quota of 0.66 core and two beside a busy loop pinned to a core take turns
+epoch by epoch after one of warm-up; a ratio is the median of the turns'. One thread under the quota shows what stopping and
+going on costs by itself. The quota needs root and control groups (version 1 or 2); without them its columns are empty and
+the program says so. A start is from exec to the end of the first step, data in the
 page cache, the lowest and the median of some."""
 
 import argparse
@@ -86,12 +87,14 @@ def measure(options, batch, group):
     def program(threads):
         return Program("dmlx", [options.program, options.data, "lenet", str(batch), str(threads)])
 
-    one, two, quota, hogged = programs = [program(1), program(2), program(2) if group else None, program(2)]
+    limited = [program(threads) for threads in (1, 2)] if group else [None, None]
+    one, two, hogged = program(1), program(2), program(2)
+    programs = [one, two, hogged, *limited]
     try:
-        if quota:
-            group.write("cgroup.procs", quota.process.pid)
+        for each in filter(None, limited):
+            group.write("cgroup.procs", each.process.pid)
         for turn in range(options.turns + 1):
-            for each in filter(None, (one, two, quota)):
+            for each in filter(None, (one, two, *limited)):
                 each.train(options.samples)
             with hog():
                 hogged.train(options.samples)
@@ -100,7 +103,9 @@ def measure(options, batch, group):
                     each.rates.clear()
         return {"batch": batch, "one_per_s": round(statistics.median(one.rates)),
                 "two_per_s": round(statistics.median(two.rates)), "two_to_one": ratio(two, one),
-                "quota_to_its_share": ratio(quota, one, QUOTA) if quota else "", "hogged_to_one": ratio(hogged, one)}
+                "quota_one_to_its_share": ratio(limited[0], one, QUOTA) if group else "",
+                "quota_two_to_its_share": ratio(limited[1], one, QUOTA) if group else "",
+                "hogged_to_one": ratio(hogged, one)}
     finally:
         for each in filter(None, programs):
             each.close()
@@ -130,12 +135,12 @@ def main():
     options.program = os.path.join(options.build, "engine", "bench_engine")
     rows = []
     with group_or_none() as group:
-        print("batch   one thread  two threads   two/one  quota 0.66: of 0.66 of one  hogged core: of one")
+        print(f"batch   one thread  two threads   two/one  under {QUOTA} core, to {QUOTA} of one: one, two  beside a hog: two/one")
         for batch in map(int, options.batches.split(",")):
             row = measure(options, batch, group)
             rows.append({**row, **machine()})
             print(f"{row['batch']:5} {row['one_per_s']:12,} {row['two_per_s']:12,} {row['two_to_one']:9.2f}"
-                  f" {row['quota_to_its_share']:>27} {row['hogged_to_one']:20.2f}", flush=True)
+                  f" {row['quota_one_to_its_share']:>35} {row['quota_two_to_its_share']:>5} {row['hogged_to_one']:22.2f}", flush=True)
     for threads in (1, 2):
         least, median = starts(options, 4, threads)
         print(f"start to the end of the first step, {threads} thread{'s' * (threads > 1)}:"
