@@ -393,14 +393,16 @@ check_identity(record_t *record, const record_identity_t *identity, record_error
                draft_read(&there, path, &reason) != PLOTS_OK) {
         status = fail(error, RECORD_IO, "%s", reason.text);
     } else if (strcmp(hash.text ? hash.text : "", identity->hash) != 0) {
+        // A setting that is new since then changes the hash, but not the experiment if it has its
+        // default.
         char *differences = identity->differences && there.text
                                 ? identity->differences(there.text, identity->text)
                                 : NULL;
-        status =
-            fail(error, RECORD_OTHER,
-                 "'%s' holds results of another experiment; choose another folder with -o DIR, "
-                 "or move it away%s%s",
-                 record->folder, differences ? "\n" : "", differences ? differences : "");
+        if (!differences || *differences != '\0')
+            status = fail(error, RECORD_OTHER,
+                          "'%s' holds results of another experiment; choose another folder with "
+                          "-o DIR, or move it away%s%s",
+                          record->folder, differences ? "\n" : "", differences ? differences : "");
         free(differences);
     }
     draft_clear(&there);
