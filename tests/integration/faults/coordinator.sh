@@ -65,6 +65,9 @@ victim=$paused
 [ "${place%%:*}" != worker-1 ] || victim=$(role_pid serve)
 if [ "$case" = damaged_checkpoint ]; then
     until_true 5 test -s $run_folder/checkpoint || fault "no checkpoint"
+    # Or it may still replace this one by a whole one of the round that worker 1 had already left.
+    kill -STOP "$victim"
+    until_true 5 is_stopped "$victim" || fault "the coordinator did not stop"
     echo more >>$run_folder/checkpoint
 fi
 kill -KILL "$victim"
