@@ -80,7 +80,6 @@ struct stage {
     bool has_relu;         /* a relu follows and is done here */
     int batch_max;
     int threads;
-    int pieces_max;       /* of the phases by image, for any n <= batch_max */
     size_t offset;        /* of the stage's parameters in the block */
     size_t count;         /* of those that are trained, which come first */
     float *parameters;    /* at `offset` in the block */
