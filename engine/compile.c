@@ -57,13 +57,13 @@ add_stage(network_t *net, int first, int taken, image_shape_t out)
 {
     stage_t *stage = &net->stages[net->n_stages++];
     const stage_t *before = stage - 1;
-    size_t batch_max = (size_t)net->batch_max;
+    size_t batch_max = (size_t)net->pass_max;
     *stage = (stage_t){
         .spec = &net->spec,
         .layer = first,
         .in = before->out,
         .out = out,
-        .batch_max = net->batch_max,
+        .batch_max = net->pass_max,
         .threads = threads_count(net->threads),
         .x = before->y,
         .y = engine_alloc(batch_max * image_count(out) * sizeof(float)),
@@ -117,7 +117,7 @@ network_compile(network_t *net)
         .ops = &INPUT_OPS,
         .name = "input",
         .out = net->spec.input,
-        .y = engine_alloc((size_t)net->batch_max * input_count * sizeof(float)),
+        .y = engine_alloc((size_t)net->pass_max * input_count * sizeof(float)),
     };
     for (int i = 0; i < net->spec.n_layers;)
         i += add_layers(net, i);

@@ -27,6 +27,16 @@ lay_out_tensors(network_t *net)
     }
 }
 
+/* Images that go through at once: batch-norm's statistics are the whole batch's. */
+static int
+pass_images_max(const network_spec_t *spec, int batch_max)
+{
+    for (int i = 0; i < spec->n_layers; i++)
+        if (spec->layers[i].kind == LAYER_BATCH_NORM)
+            return batch_max;
+    return batch_max < PASS_IMAGES_MAX ? batch_max : PASS_IMAGES_MAX;
+}
+
 int
 network_new(network_t **result, const network_spec_t *spec, int batch_max, int n_threads,
             engine_error_t *error)
@@ -44,11 +54,12 @@ network_new(network_t **result, const network_spec_t *spec, int batch_max, int n
     network_t *net = engine_alloc(sizeof *net);
     net->spec = *spec;
     net->batch_max = batch_max;
+    net->pass_max = pass_images_max(spec, batch_max);
     net->threads = threads_new(n_threads);
     lay_out_tensors(net);
     net->parameters = engine_alloc(net->count * sizeof(float));
     net->gradients = engine_alloc(net->count * sizeof(float));
-    net->losses = engine_alloc((size_t)batch_max * sizeof(double));
+    net->losses = engine_alloc((size_t)net->pass_max * sizeof(double));
     network_compile(net);
     *result = net;
     return 0;

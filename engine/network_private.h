@@ -7,6 +7,7 @@
 struct network {
     network_spec_t spec;
     int batch_max;
+    int pass_max; /* images that go through at once */
     threads_t *threads;
     size_t count; /* floats in each block */
     float *parameters;
@@ -16,7 +17,7 @@ struct network {
     /* The first puts the input in place; then the layers. */
     int n_stages;
     stage_t stages[NETWORK_LAYERS_MAX + 1];
-    double *losses; /* (batch_max) of the last step's images */
+    double *losses; /* (pass_max) of the last pass's images */
     float **infer;  /* (threads, 2) buffers of PASS_INFER_CHUNK images each, NULL until needed */
     size_t infer_count; /* floats in each */
     bool is_profiled;

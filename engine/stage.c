@@ -25,10 +25,10 @@ stage_partials(stage_t *stage, size_t count)
 }
 
 float *
-stage_partial(stage_t *stage, int piece)
+stage_partial(stage_t *stage, const pass_t *pass, int piece)
 {
     float *partial = stage->partials + (size_t)piece * stage->partial_count;
-    return memset(partial, 0, stage->partial_count * sizeof(float));
+    return pass->first ? partial : memset(partial, 0, stage->partial_count * sizeof(float));
 }
 
 /* Floats a piece of the sums: a few of them fit the first cache. */
@@ -37,8 +37,7 @@ enum { SUM_PIECE = 4096 };
 int
 stage_sum_pieces(const stage_t *stage, const pass_t *pass)
 {
-    (void)pass;
-    return (int)((stage->count + SUM_PIECE - 1) / SUM_PIECE);
+    return pass_is_last(pass) ? (int)((stage->count + SUM_PIECE - 1) / SUM_PIECE) : 0;
 }
 
 void
@@ -46,7 +45,7 @@ stage_add_partials(const stage_t *stage, const pass_t *pass, size_t first, size_
                    float *restrict sum)
 {
     memcpy(sum, stage->partials + first, (end - first) * sizeof(float));
-    for (int p = 1; p < pass->pieces; p++) {
+    for (int p = 1; p < pass->partials; p++) {
         const float *restrict partial = stage->partials + (size_t)p * stage->partial_count + first;
         for (size_t i = 0; i < end - first; i++)
             sum[i] += partial[i];
@@ -66,6 +65,6 @@ stage_sum_partials(stage_t *stage, const pass_t *pass, int piece, int thread)
 void
 stage_update(stage_t *stage, const pass_t *pass, size_t first, size_t end)
 {
-    if (pass->sgd)
+    if (pass->sgd && pass_is_last(pass))
         sgd_update(pass->sgd, stage->gradients + first, stage->offset + first, stage->offset + end);
 }

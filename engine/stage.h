@@ -26,10 +26,14 @@
 #include "engine/sgd.h"
 #include "engine/threads.h"
 
-/* One batch on its way through the network. */
+/* One batch, or PASS_IMAGES_MAX images of it at a time, on its way through the network: forward,
+ * backward, and its share of the gradients. */
 typedef struct {
     int n;                        /* images */
+    int first;                    /* of them in the batch: 0 in its first pass */
+    int batch;                    /* images in the batch */
     int pieces;                   /* of the phases by image */
+    int partials;                 /* pieces of the batch's first pass, which has the most */
     int chunk;                    /* images a piece; the last may have fewer */
     const uint8_t *const *images; /* (n) of C*H*W bytes, or NULL and */
     const float *x;               /* (n, C, H, W) */
@@ -40,14 +44,25 @@ typedef struct {
 } pass_t;
 
 /* Of n images at most PASS_PIECES pieces, unless a piece would have more than PASS_CHUNK_MAX
- * images; at evaluation always PASS_INFER_CHUNK images a piece. */
-enum { PASS_PIECES = 16, PASS_CHUNK_MAX = 64, PASS_INFER_CHUNK = 32 };
+ * images; at evaluation always PASS_INFER_CHUNK images a piece.
+ *
+ * A larger batch goes through the network PASS_IMAGES_MAX images at a time, so that what forward
+ * leaves for backward is still near the processor; the gradients add up. Batch-norm alone needs all
+ * images at once. */
+enum { PASS_PIECES = 16, PASS_CHUNK_MAX = 64, PASS_INFER_CHUNK = 32, PASS_IMAGES_MAX = 64 };
 
 static inline void
 pass_images(const pass_t *pass, int piece, int *first, int *end)
 {
     *first = piece * pass->chunk;
     *end = *first + pass->chunk < pass->n ? *first + pass->chunk : pass->n;
+}
+
+/* Whether the gradients of the batch are complete behind this pass. */
+static inline bool
+pass_is_last(const pass_t *pass)
+{
+    return pass->first + pass->n == pass->batch;
 }
 
 typedef struct stage stage_t;
@@ -67,7 +82,8 @@ typedef struct {
     phase_t forward[STAGE_PHASES_MAX];  /* stage->y from stage->x */
     phase_t backward[STAGE_PHASES_MAX]; /* stage->dx (unless NULL) from stage->dy, which it may
                                            overwrite */
-    phase_t weights;                    /* gradients or updates of the parameters */
+    phase_t weights;                    /* gradients or updates of the parameters, in each pass;
+                                           no pieces where there is nothing to do before the last */
     void (*free)(stage_t *stage);       /* of `own`; NULL: free(own) does */
 } stage_ops_t;
 
@@ -78,7 +94,7 @@ struct stage {
     int layer;             /* the first it covers, and the one the parameters are of */
     image_shape_t in, out; /* of one image */
     bool has_relu;         /* a relu follows and is done here */
-    int batch_max;
+    int batch_max;         /* images of a pass at most */
     int threads;
     size_t offset;        /* of the stage's parameters in the block */
     size_t count;         /* of those that are trained, which come first */
@@ -124,8 +140,8 @@ stage_chunk(int n)
 
 /* Gives the stage one partial gradient of COUNT floats a piece. */
 void stage_partials(stage_t *stage, size_t count);
-/* Piece p's partial gradient, set to zero. */
-float *stage_partial(stage_t *stage, int piece);
+/* Piece p's partial gradient, to be added to: zero in the first pass. */
+float *stage_partial(stage_t *stage, const pass_t *pass, int piece);
 /* Floats [first, end) of all partial gradients, added up in the order of the pieces, to SUM. */
 void stage_add_partials(const stage_t *stage, const pass_t *pass, size_t first, size_t end,
                         float *sum);
@@ -133,7 +149,7 @@ void stage_add_partials(const stage_t *stage, const pass_t *pass, size_t first, 
 void stage_sum_partials(stage_t *stage, const pass_t *pass, int piece, int thread);
 int stage_sum_pieces(const stage_t *stage, const pass_t *pass);
 /* The gradients of [first, end), counted from the stage's offset, stand in the gradient block:
- * update if asked to. */
+ * update if asked to and they are complete. */
 void stage_update(stage_t *stage, const pass_t *pass, size_t first, size_t end);
 
 #endif

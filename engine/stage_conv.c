@@ -165,7 +165,7 @@ conv_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
     const conv_t *conv = stage->own;
     size_t in = image_count(stage->in), out = image_count(stage->out);
-    float *dw = stage->is_trained ? stage_partial(stage, piece) : NULL;
+    float *dw = stage->is_trained ? stage_partial(stage, pass, piece) : NULL;
     float *db = dw ? dw + (ptrdiff_t)conv->K * conv->CRR : NULL;
     int first, end;
     pass_images(pass, piece, &first, &end);

@@ -74,7 +74,7 @@ conv5_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
     const own_t *own = stage->own;
     size_t in = image_count(stage->in), out = image_count(stage->out);
-    float *dw = stage->is_trained ? stage_partial(stage, piece) : NULL;
+    float *dw = stage->is_trained ? stage_partial(stage, pass, piece) : NULL;
     float *db = !dw ? NULL : dw + conv5_gradient_count(&own->conv) * (size_t)own->conv.K;
     int first, end;
     pass_images(pass, piece, &first, &end);
@@ -96,8 +96,7 @@ enum { FILTERS_EACH = 8 };
 static int
 filter_pieces(const stage_t *stage, const pass_t *pass)
 {
-    (void)pass;
-    return (stage->out.channels + FILTERS_EACH - 1) / FILTERS_EACH;
+    return pass_is_last(pass) ? (stage->out.channels + FILTERS_EACH - 1) / FILTERS_EACH : 0;
 }
 
 /* Adds up the partial gradients of some filters, brings them from channel-last rows into the

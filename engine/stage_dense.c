@@ -181,7 +181,7 @@ bias_gradient(stage_t *stage, const pass_t *pass, int first, int end)
     size_t C = image_count(stage->in), K = image_count(stage->out);
     float *db = stage->gradients + K * C;
     for (int k = first; k < end; k++) {
-        float sum = 0;
+        float sum = pass->first ? db[k] : 0;
         for (int n = 0; n < pass->n; n++)
             sum += stage->dy[(size_t)n * K + (size_t)k];
         db[k] = sum;
@@ -214,12 +214,13 @@ dense_weights(stage_t *stage, const pass_t *pass, int piece, int thread)
     (void)thread;
     int first, end, C = (int)image_count(stage->in), K = (int)image_count(stage->out);
     piece_range(stage, pass, K, piece, &first, &end);
-    if (pass->n <= DENSE_IMAGES_MAX) {
+    if (pass->batch <= DENSE_IMAGES_MAX) {
         few_gradients(stage, pass, first, end, NULL);
         return;
     }
     gemm(end - first, C, pass->n, (gemm_matrix_t){stage->dy + first, 1, K},
-         (gemm_matrix_t){stage->x, C, 1}, false, stage->gradients + (ptrdiff_t)first * C, C);
+         (gemm_matrix_t){stage->x, C, 1}, pass->first > 0, stage->gradients + (ptrdiff_t)first * C,
+         C);
     stage_update(stage, pass, (size_t)first * (size_t)C, (size_t)end * (size_t)C);
     bias_gradient(stage, pass, first, end);
 }

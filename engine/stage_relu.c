@@ -60,6 +60,7 @@ stage_relu(stage_t *stage)
 static float
 dropout_factor(const stage_t *stage, const pass_t *pass, size_t index)
 {
+    index += (size_t)pass->first * image_count(stage->out);
     float rate = stage->spec->layers[stage->layer].rate;
     uint64_t hash = rng_mix(rng_mix(pass->mask_seed + (uint64_t)stage->layer) + index);
     float uniform = (float)(hash >> 40) * 0x1p-24f;

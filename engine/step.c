@@ -142,40 +142,58 @@ loss_piece(stage_t *last, const pass_t *pass, int piece, int thread)
     for (int i = first; i < end; i++) {
         ptrdiff_t row = (ptrdiff_t)i * classes;
         pass->losses[i] = softmax_loss(last->y + row, classes, pass->labels[i],
-                                       1.0f / (float)pass->n, last->dy + row);
+                                       1.0f / (float)pass->batch, last->dy + row);
     }
 }
 
-static float
-mean_loss(const pass_t *pass)
+/* Forward, backward and weights of one pass. */
+static void
+run_pass(run_t *run)
 {
-    double sum = 0;
-    for (int i = 0; i < pass->n; i++)
-        sum += pass->losses[i];
-    return (float)(sum / pass->n);
-}
-
-static float
-step(network_t *net, const pass_t *pass, float *dx)
-{
-    assert(pass->n >= 1 && pass->n <= net->batch_max);
-    run_t run = {.net = net, .pass = *pass};
-    run.pass.losses = net->losses;
-    run.pass.chunk = stage_chunk(pass->n);
-    run.pass.pieces = (pass->n + run.pass.chunk - 1) / run.pass.chunk;
-    mark_stages(net, pass->sgd, dx);
-    prepare(&run);
+    network_t *net = run->net;
     for (int s = 0; s < net->n_stages; s++)
-        add_phases(&run, &net->stages[s], net->stages[s].ops->forward, &net->stages[s].forward_s);
+        add_phases(run, &net->stages[s], net->stages[s].ops->forward, &net->stages[s].forward_s);
     stage_t *last = &net->stages[net->n_stages - 1];
-    run.steps[run.n_steps++] = (step_t){last, {.run = loss_piece}, &last->forward_s};
+    run->steps[run->n_steps++] = (step_t){last, {.run = loss_piece}, &last->forward_s};
     for (int s = net->n_stages - 1; s >= 1; s--)
         if (net->stages[s].is_trained || net->stages[s].dx)
-            add_phases(&run, &net->stages[s], net->stages[s].ops->backward,
+            add_phases(run, &net->stages[s], net->stages[s].ops->backward,
                        &net->stages[s].backward_s);
-    run_steps(&run);
-    update_weights(&run);
-    return mean_loss(&run.pass);
+    run_steps(run);
+    update_weights(run);
+}
+
+/* A step on the whole batch, whose N images the pass has; the mean of their losses. */
+static float
+step(network_t *net, const pass_t *batch, float *dx)
+{
+    int n = batch->n;
+    assert(n >= 1 && n <= net->batch_max);
+    run_t run = {.net = net, .pass = *batch};
+    pass_t *pass = &run.pass;
+    pass->batch = n;
+    pass->n = n < net->pass_max ? n : net->pass_max;
+    pass->chunk = stage_chunk(pass->n);
+    pass->partials = (pass->n + pass->chunk - 1) / pass->chunk;
+    mark_stages(net, batch->sgd, dx);
+    prepare(&run);
+    double sum = 0;
+    size_t in = image_count(net->spec.input);
+    for (int first = 0; first < n; first += pass->n) {
+        pass->first = first;
+        pass->n = n - first < pass->n ? n - first : pass->n;
+        pass->pieces = (pass->n + pass->chunk - 1) / pass->chunk;
+        pass->images = batch->images ? batch->images + first : NULL;
+        pass->x = batch->x ? batch->x + (size_t)first * in : NULL;
+        pass->labels = batch->labels + first;
+        pass->losses = net->losses;
+        if (dx)
+            net->stages[1].dx = dx + (size_t)first * in;
+        run_pass(&run);
+        for (int i = 0; i < pass->n; i++)
+            sum += pass->losses[i];
+    }
+    return (float)(sum / n);
 }
 
 float

@@ -265,6 +265,58 @@ the_papers_net_matches_the_reference_on_other_images(void **state)
     check_lenet_with_shift(0, (image_shape_t){1, 28, 28}, 4);
 }
 
+/* Gradients add up over the passes of a large batch; the step is made once, from all of them. */
+static void
+a_batch_of_several_passes_matches_the_reference(void **state)
+{
+    (void)state;
+    network_spec_t spec = {.input = {2, 14, 12},
+                           .classes = 5,
+                           .n_layers = 8,
+                           .layers = {{.kind = LAYER_CONV, .outputs = 6, .kernel = 5},
+                                      {.kind = LAYER_RELU},
+                                      {.kind = LAYER_MAX_POOL, .kernel = 2},
+                                      {.kind = LAYER_CONV, .outputs = 7, .kernel = 3},
+                                      {.kind = LAYER_RELU},
+                                      {.kind = LAYER_DENSE, .outputs = 40},
+                                      {.kind = LAYER_RELU},
+                                      {.kind = LAYER_DENSE, .outputs = 5}}};
+    const int batches[] = {200, 131, 67, 129};
+    size_t in = image_count(spec.input);
+    float *x = engine_alloc(200 * in * sizeof(float));
+    uint8_t *bytes = engine_alloc(200 * in), labels[200];
+    const uint8_t *images[200];
+    network_t *net = new_net(&spec, 200, 2);
+    size_t count = network_parameter_count(net);
+    float *before = engine_alloc(count * sizeof(float));
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
+        int n = batches[b];
+        draw_inputs(&spec, n, x, labels);
+        check_against_reference(net, x, labels, n);
+        for (size_t i = 0; i < (size_t)n * in; i++) {
+            bytes[i] = (uint8_t)rng_next(&rng);
+            x[i] = ((float)bytes[i] / 255 - 0.5f) / 0.5f;
+        }
+        for (int i = 0; i < n; i++)
+            images[i] = bytes + (size_t)i * in;
+        network_gradient(net, x, labels, n, 0, NULL);
+        memcpy(before, network_parameters(net), count * sizeof(float));
+        sgd_t sgd = {.rate = 0.5f,
+                     .momentum = 0.9f,
+                     .parameters = network_parameters(net),
+                     .velocity = engine_alloc(count * sizeof(float))};
+        network_train(net, images, labels, n, &sgd, 0);
+        for (size_t i = 0; i < count; i++)
+            assert_true(fabsf(network_parameters(net)[i] -
+                              (before[i] - 0.5f * network_gradients(net)[i])) <= 1e-6f);
+        free(sgd.velocity);
+    }
+    free(x);
+    free(bytes);
+    free(before);
+    network_free(&net);
+}
+
 /* (loss(w + h) - loss(w - h))/2h in double precision against the engine's gradient: a check that
  * does not go through anybody's idea of the derivative. */
 static void
@@ -376,8 +428,8 @@ any_number_of_threads_gives_the_same_bits(void **state)
                    {.kind = LAYER_DENSE, .outputs = 300},
                    {.kind = LAYER_RELU},
                    {.kind = LAYER_DENSE, .outputs = 10}}};
-    const int batches[] = {1, 3, 4, 32, 65};
-    for (int i = 0; i < 5; i++) {
+    const int batches[] = {1, 3, 4, 32, 65, 150};
+    for (int i = 0; i < 6; i++) {
         check_same_bits(&lenet, batches[i]);
         check_same_bits(&mixed, batches[i]);
     }
@@ -474,6 +526,7 @@ main(void)
         TEST(average_pools_of_random_shapes_match_the_reference),
         TEST(dense_layers_of_random_shapes_match_the_reference),
         TEST(batch_norm_matches_the_reference),
+        TEST(a_batch_of_several_passes_matches_the_reference),
         TEST(equal_values_in_a_pool_send_the_gradient_to_the_first),
         TEST(the_papers_net_matches_the_reference_at_any_sparsity),
         TEST(the_papers_net_matches_the_reference_on_other_images),
