@@ -4,28 +4,37 @@
  * Letters: C channels of H by W in, K filters, P = H - 4 by Q = W - 4 convolved, I = P/2 by J = Q/2
  * pooled (rounded down). Doing the three layers at once saves arithmetic twice.
  *
- * 1. Forward: fewer products. Take one dimension first. The filter h has five taps; call its even
- * ones H0 = (h0, h2, h4), its odd ones H1 = (h1, h3), and likewise X0, X1 the even and odd inputs.
- * Two neighbouring outputs are
+ * 1. Forward: fewer products, by two tricks that are known to filter design as fast FIR algorithms.
  *
- *     y(2i)   = (H0 * X0)(i) + (H1 * X1)(i)                     (H * X)(i) = sum over j of H(j) X(i
- * + j) y(2i+1) = (H0 * X1)(i) + (H1 * X0)(i + 1)
+ * Along a row, Karatsuba's. The filter h has five taps; call its even ones H0 = (h0, h2, h4), its
+ * odd ones H1 = (h1, h3), and likewise X0, X1 the even and odd inputs. With (H * X)(i) = sum over j
+ * of H(j) X(i + j), two neighbouring outputs are
  *
- * which is ten products. With S X0 for X0 shifted by one, (S X0)(i) = X0(i + 1), three filters do
- * (Karatsuba's trick, known to filter design as the fast FIR algorithm):
+ *     y(2i)   = (H0 * X0)(i) + (H1 * X1)(i)
+ *     y(2i+1) = (H0 * X1)(i) + (H1 * X0)(i + 1)
+ *
+ * which is ten products. With S X0 for X0 shifted by one, (S X0)(i) = X0(i + 1), three filters do,
+ * with 3 + 3 + 2 = 8 products; expand them to see that X1's extra terms cancel:
  *
  *     p0 = H0 * (X0 - X1)      p1 = (H0 + H1) * X1      p2 = H1 * (S X0 - X1)
  *     y(2i) = p0 + p1          y(2i+1) = p1 + p2
  *
- * with 3 + 3 + 2 = 8 products; expand them to see that X1's extra terms cancel. In two dimensions
- * the trick is applied to rows and to columns: nine filters F[a][b] on nine inputs D[a][b], 8 x 8 =
- * 64 products in place of 100 for every block of 2x2 outputs,
+ * Down a column, Toom's and Cook's, as Winograd turned it round. Polynomials of degree 3 and 4 have
+ * a product of degree 7, which its values at eight points determine: 0, 1, -1, 2, -2, 1/2, -1/2 and
+ * infinity. Transposed, that gives four neighbouring outputs of a filter of five taps from eight
+ * inputs by eight products in place of twenty,
  *
- *     y00 = P00 + P01 + P10 + P11      y01 = P01 + P02 + P11 + P12
- *     y10 = P10 + P11 + P20 + P21      y11 = P11 + P12 + P21 + P22
+ *     y = A' ((G h) . (B' x))
  *
- * and such a block is just what one pooled output compares, so parities are never put back in their
- * places. D is made once for all filters (conv5's scratch), F once a step (packed).
+ * where row p of G evaluates the filter at point p (and has the constants), row p of A' are the
+ * powers 1, p, p^2, p^3, and B' has the coefficients of the other points' factors, multiplied out.
+ * The method is explained in A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural
+ * Networks (2016). In one dimension it costs a digit or less of precision (tests/unit/test_kernels
+ * bounds it); in both it would cost more than it saves, with so few channels.
+ *
+ * Both at once: 24 filters F[p][b] on 24 inputs D[p][b], p the point and b Karatsuba's part, with 8
+ * x 8 = 64 products in place of 200 for a block of four rows by two columns: two pooled outputs, a
+ * group. D is made group by group (conv5's scratch), F once a step (packed).
  *
  * 2. Backward: the pool makes the gradient sparse. Of every 2x2 outputs only the winner has a
  * gradient, and only if relu let it through: at most 1 in 4, in training about 1 in 8. So the
@@ -55,11 +64,11 @@
 
 typedef struct {
     int C, H, W, K, I, J;
+    int groups;  /* of two pooled rows, each from eight rows of x: (I + 1) / 2 */
     int is_deep; /* vectors run over filters and not along a row: K is a multiple of 16 */
     int group;   /* filters that are computed at once when they do not */
     int pitch; /* floats in a row of D: J + 2 and as few more as vectors can do with. They read and
                 * write on into the next row, which is garbage in lanes past J, or written later */
-    int rows;  /* of D: I + 2 and spare ones */
     int depth; /* floats of a pixel in a channel-last image: C, or filled up so that vectors of 8
                 * start where lines of the cache do */
 } conv5_t;
@@ -72,15 +81,17 @@ conv5_shape(image_shape_t in, int K)
     conv5_t conv = {.C = in.channels, .H = in.height, .W = in.width, .K = K};
     conv.I = (in.height - 4) / 2;
     conv.J = (in.width - 4) / 2;
+    conv.groups = (conv.I + 1) / 2;
     conv.is_deep = K % 16 == 0;
     conv.group = (K + 5) / 6 * 6 <= (K + 3) / 4 * 4 ? 6 : 4;
     conv.pitch = conv.J + 2 <= 8 ? 8 : (conv.J + 2 + 15) / 16 * 16;
-    conv.rows = conv.I + 4;
     conv.depth = conv.C <= 4 ? conv.C : (conv.C + 7) / 8 * 8;
     return conv;
 }
 
 enum {
+    CONV5_POINTS = 8,
+    CONV5_TILE_GROUPS_MAX = 2,
     CONV5_SPARE = 64 /* floats that vectors may read past the end of x, dx, D */
 };
 
@@ -116,11 +127,20 @@ conv5_padded_count(const conv5_t *conv)
     return (6 * (size_t)conv->K + 2) * (size_t)((6 * conv->C + 15) / 16 * 16);
 }
 
+/* Of D: deep, all groups of an image; otherwise those of a tile. One more row takes what vectors
+ * write past the last. */
+static inline size_t
+conv5_planes_count(const conv5_t *conv)
+{
+    int rows = conv->is_deep ? conv->groups : CONV5_TILE_GROUPS_MAX;
+    return 3 * CONV5_POINTS * (size_t)(conv->C * (rows + 1) * conv->pitch) + CONV5_SPARE;
+}
+
 static inline size_t
 conv5_scratch_count(const conv5_t *conv)
 {
-    size_t planes = 9 * (size_t)conv->C * (size_t)conv->rows * (size_t)conv->pitch;
-    size_t lines = 2 * (size_t)(conv->H + 1) * (size_t)conv->pitch + (size_t)conv->W;
+    size_t planes = conv5_planes_count(conv);
+    size_t lines = (size_t)(conv->C * (4 * conv->groups + 4) * 2 * conv->pitch + conv->W);
     size_t window = (size_t)conv->depth * (size_t)conv->H * (size_t)conv->W;
     size_t lists = 2 * (size_t)(conv->I * conv->J + conv->K);
     return planes + lines + window + lists + 10 * CONV5_SPARE;

@@ -2,24 +2,48 @@
 #include "engine/kernel_table.h"
 #include "engine/vector.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-/* Taps of F[a][.] by a, and where F[a][b] starts among the 64 taps of a filter and a channel. */
+/* Taps of F[.][b] by b, and where they start among the eight of a point. */
 static const int TAPS[3] = {3, 3, 2};
-static const int FIRST_TAP[3][3] = {{0, 9, 18}, {24, 33, 42}, {48, 54, 60}};
+static const int FIRST_TAP[3] = {0, 3, 6};
 
-/* Five taps at TAPS, STEP vectors apart, as the eight of H0, H0 + H1 and H1: WIDTH filters side by
- * side. */
+enum { POINTS = CONV5_POINTS };
+
+/* Filters that are packed side by side. */
 enum { WIDTH_MAX = 16 };
 typedef float filters_t[WIDTH_MAX];
 
+/* A column of five taps, STEP apart, at the eight points: G of engine/conv5.h. */
 INLINE void
-split_taps(filters_t *taps, int step, int width, filters_t split[8])
+evaluate_taps(filters_t *taps, int step, int width, filters_t at[POINTS])
 {
     UNROLL
     for (int k = 0; k < width; k++) {
         float h0 = taps[0][k], h1 = taps[step][k], h2 = taps[2 * step][k];
         float h3 = taps[3 * step][k], h4 = taps[4 * step][k];
+        float even = h0 + h2 + h4, odd = h1 + h3;
+        float even_two = h0 + 4 * h2 + 16 * h4, odd_two = 2 * h1 + 8 * h3;
+        float even_half = 16 * h0 + 4 * h2 + h4, odd_half = 8 * h1 + 2 * h3;
+        at[0][k] = h0;
+        at[1][k] = (even + odd) * (-2.0f / 9);
+        at[2][k] = (even - odd) * (-2.0f / 9);
+        at[3][k] = (even_two + odd_two) * (1.0f / 90);
+        at[4][k] = (even_two - odd_two) * (1.0f / 90);
+        at[5][k] = (even_half + odd_half) * (2.0f / 45);
+        at[6][k] = (even_half - odd_half) * (2.0f / 45);
+        at[7][k] = h4;
+    }
+}
+
+/* A row of five taps as the eight of H0, H0 + H1 and H1. */
+INLINE void
+split_taps(filters_t *taps, int width, filters_t split[8])
+{
+    UNROLL
+    for (int k = 0; k < width; k++) {
+        float h0 = taps[0][k], h1 = taps[1][k], h2 = taps[2][k], h3 = taps[3][k], h4 = taps[4][k];
         split[0][k] = h0;
         split[1][k] = h2;
         split[2][k] = h4;
@@ -36,25 +60,27 @@ INLINE void
 pack_channel(const float *weight, size_t stride, int n, int width, int c, int C, size_t group,
              float *packed)
 {
-    filters_t taps[25] = {{0}}, rows[5 * 8], both[8];
+    filters_t taps[25] = {{0}}, column[POINTS], rows[POINTS][5], split[8];
     for (int k = 0; k < n; k++)
         for (int t = 0; t < 25; t++)
             taps[t][k] = weight[(size_t)k * stride + (size_t)t];
-    for (int u = 0; u < 5; u++)
-        split_taps(taps + 5 * u, 1, width, rows + 8 * u);
-    for (int q = 0; q < 8; q++) {
-        int b = q / 3, v = q % 3;
-        split_taps(rows + q, 8, width, both);
-        for (int p = 0; p < 8; p++) {
-            int a = p / 3, u = p % 3;
-            int tap = FIRST_TAP[a][b] * C + (c * TAPS[a] + u) * TAPS[b] + v;
-            memcpy(packed + (size_t)tap * group, both[p], (size_t)width * sizeof(float));
+    for (int v = 0; v < 5; v++) {
+        evaluate_taps(taps + v, 5, width, column);
+        for (int p = 0; p < POINTS; p++)
+            memcpy(rows[p][v], column[p], sizeof column[p]);
+    }
+    for (int p = 0; p < POINTS; p++) {
+        split_taps(rows[p], width, split);
+        for (int q = 0; q < 8; q++) {
+            int b = q / 3, v = q % 3;
+            int tap = (8 * p + FIRST_TAP[b]) * C + c * TAPS[b] + v;
+            memcpy(packed + (size_t)tap * group, split[q], (size_t)width * sizeof(float));
         }
     }
 }
 
-/* Channels [first, end). PACKED is, deep, [a, b][c][u][v][k]; otherwise [group of filters][a,
- * b][c][u][v][k in the group].
+/* Channels [first, end). PACKED is, deep, [p, b][c][v][k]; otherwise [group of filters][p,
+ * b][c][v][k in the group].
  */
 void
 KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, int first, int end, float *packed)
@@ -108,85 +134,134 @@ split_row(const conv5_t *conv, const float *x, float *line)
     }
 }
 
-/* X0 - X1, X1 and S X0 - X1 of a split row, LANES of each. */
-INLINE void
-combine(const float *line, int pitch, vec_t combined[3])
+/* All rows of an image x (C, H, W) split: [c][4 groups + 4][even, odd][pitch]. Rows that vectors
+ * would read past the end of x are copied first. Below the image its last row is repeated: nothing
+ * depends on it, but what is equal in all rows stays so. */
+static void
+split_image(const conv5_t *conv, const float *x, float *lines)
 {
-    vec_t odd = load(line + pitch);
-    combined[0] = load(line) - odd;
-    combined[1] = odd;
-    combined[2] = load(line + 1) - odd;
+    size_t W = (size_t)conv->W, left = (size_t)conv->C * (size_t)conv->H * W;
+    size_t span = 2 * (size_t)((conv->J + 2 + LANES - 1) / LANES * LANES);
+    size_t line = 2 * (size_t)conv->pitch;
+    int n = 4 * conv->groups + 4;
+    float *copy = lines + (size_t)(conv->C * n) * line + CONV5_SPARE;
+    for (int c = 0; c < conv->C; c++)
+        for (int r = 0; r < n || r < conv->H; r++) {
+            if (r < n && r < conv->H)
+                split_row(conv, span <= left ? x : memcpy(copy, x, W * sizeof(float)), lines);
+            else if (r < n)
+                memcpy(lines, lines - line, line * sizeof(float));
+            if (r < conv->H) {
+                x += W;
+                left -= W;
+            }
+            lines += r < n ? line : 0;
+        }
 }
 
-/* D of one channel: [a][b][rows][pitch]. LEFT floats of x may be read from this channel on; rows
- * that vectors would read past them are copied first. */
-static void
-make_planes(const conv5_t *conv, const float *x, size_t left, float *lines, float *planes)
+/* LANES of X0 - X1, X1 or S X0 - X1 of a split row. */
+INLINE vec_t
+combine(const float *line, int pitch, int b)
 {
-    int pitch = conv->pitch, n = conv->I + 2;
-    size_t line = 2 * (size_t)pitch, plane = (size_t)conv->rows * (size_t)pitch;
-    size_t W = (size_t)conv->W, span = 2 * (size_t)((conv->J + 2 + LANES - 1) / LANES * LANES);
-    float *copy = lines + (size_t)(conv->H + 1) * line;
-    for (int r = 0; r < 2 * n && r < conv->H; r++, x += W, left -= W)
-        split_row(conv, span <= left ? x : memcpy(copy, x, W * sizeof(float)),
-                  lines + (size_t)r * line);
-    for (int j = 0; j < conv->J + 2; j += LANES) {
-        vec_t even[3], odd[3];
-        combine(lines + j, pitch, even);
-        for (int i = 0; i < n; i++) {
-            const float *source = lines + (size_t)(2 * i + 1) * line + j;
-            float *target = planes + (size_t)i * (size_t)pitch + j;
-            vec_t next[3];
-            combine(source, pitch, odd);
-            combine(source + line, pitch, next);
+    vec_t odd = load(line + pitch);
+    return b == 1 ? odd : load(line + (b == 2)) - odd;
+}
+
+/* B' of engine/conv5.h. Each sum that is zero for eight equal rows is made of differences, so that
+ * it is exactly zero: equal outputs come out equal, and the pool finds the first of them. */
+INLINE void
+transform_rows(const vec_t d[POINTS], vec_t at[POINTS])
+{
+    vec_t even = d[2] + d[6] - 4.25f * d[4], odd = d[1] + d[5] - 4.25f * d[3];
+    vec_t d24 = d[2] - d[4], d64 = d[6] - d[4], d13 = d[1] - d[3], d53 = d[5] - d[3];
+    vec_t even_two = d64 + 0.25f * d24, odd_two = 0.5f * d13 + 2 * d53;
+    vec_t even_half = d64 + 4 * d24, odd_half = 2 * d13 + 0.5f * d53;
+    at[0] = d[0] - d[6] - 5.25f * d24;
+    at[1] = even + odd;
+    at[2] = even - odd;
+    at[3] = even_two + odd_two;
+    at[4] = even_two - odd_two;
+    at[5] = even_half + odd_half;
+    at[6] = even_half - odd_half;
+    at[7] = d[7] - d[1] - 5.25f * d53;
+}
+
+/* D of N groups from FIRST on, of one channel with these LINES: [p][b][rows + 1][pitch]. */
+static void
+make_planes(const conv5_t *conv, const float *lines, int first, int n, int rows, float *planes)
+{
+    int pitch = conv->pitch;
+    size_t line = 2 * (size_t)pitch, plane = (size_t)(rows + 1) * (size_t)pitch;
+    lines += (size_t)(4 * first) * line;
+    for (int j = 0; j < conv->J + 2; j += LANES)
+        UNROLL
+    for (int b = 0; b < 3; b++) {
+        const float *source = lines + j;
+        float *target = planes + (size_t)b * plane + j;
+        vec_t d[POINTS], at[POINTS];
+        UNROLL
+        for (int r = 0; r < 4; r++, source = one_pointer(source + line))
+            d[4 + r] = combine(source, pitch, b);
+        for (int g = 0; g < n; g++, target += pitch) {
             UNROLL
-            for (int b = 0; b < 3; b++, target += plane) {
-                store(target, even[b] - odd[b]);
-                store(target + 3 * plane, odd[b]);
-                store(target + 6 * plane, next[b] - odd[b]);
-                even[b] = next[b];
+            for (int r = 0; r < 4; r++, source = one_pointer(source + line)) {
+                d[r] = d[4 + r];
+                d[4 + r] = combine(source, pitch, b);
             }
+            transform_rows(d, at);
+            float *place = target;
+            UNROLL
+            for (int p = 0; p < POINTS; p++, place = (float *)one_pointer(place + 3 * plane))
+                store(place, at[p]);
         }
     }
 }
 
-/* How the nine products become four outputs. A step is one product; its sums start from a buffer
- * (or zero), end in a buffer, and the middle ones are added to two other buffers on the way, so
- * that every product is made once and nothing is added twice. */
-enum { ZERO = -1, CENTER, TOP, BOTTOM, Y00, Y01, Y10, Y11, BUFFERS };
-
-typedef struct {
-    int a, b;
-    int start;  /* buffer the sums start from */
-    int target; /* where they go; or, with `plus`, sums + TOP go there */
-    int plus;   /* and sums + BOTTOM go here; 0 for none */
-} product_t;
-
-static const product_t PRODUCTS[9] = {
-    {1, 1, ZERO, CENTER, 0}, {0, 1, CENTER, TOP, 0}, {2, 1, CENTER, BOTTOM, 0},
-    {1, 0, ZERO, Y00, Y10},  {1, 2, ZERO, Y01, Y11}, {0, 0, Y00, Y00, 0},
-    {0, 2, Y01, Y01, 0},     {2, 0, Y10, Y10, 0},    {2, 2, Y11, Y11, 0},
-};
-
-/* The largest of four, relu on top; *WINNER becomes its distance from the first in a plane of rows
- * of W. The first of equals wins. */
-INLINE vec_t
-pool(const vec_t y[4], vec_t bias, int W, ivec_t *winner)
+/* Y (4 rows) of the products at the eight points, which are STEP floats apart: A' of
+ * engine/conv5.h. */
+INLINE void
+interpolate(const float *at, size_t step, vec_t y[4])
 {
-    const int distance[4] = {0, 1, W, W + 1};
-    vec_t best = y[0];
-    ivec_t place = {0};
-    UNROLL
-    for (int q = 1; q < 4; q++) {
-        ivec_t is_better = y[q] > best;
-        best = select(is_better, y[q], best);
-        place = (is_better & distance[q]) | (~is_better & place);
-    }
-    *winner = place;
-    return maximum(best + bias, (vec_t){0});
+    vec_t p1 = load(at + step), p2 = load(at + 2 * step), p3 = load(at + 3 * step);
+    vec_t p4 = load(at + 4 * step), p5 = load(at + 5 * step), p6 = load(at + 6 * step);
+    vec_t even = p1 + p2, odd = p1 - p2, even_two = p3 + p4, odd_two = p3 - p4;
+    vec_t even_half = p5 + p6, odd_half = p5 - p6;
+    y[0] = load(at) + even + even_two + even_half;
+    y[1] = odd + 2 * odd_two + 0.5f * odd_half;
+    y[2] = even + 4 * even_two + 0.25f * even_half;
+    y[3] = load(at + 7 * step) + odd + 8 * odd_two + 0.125f * odd_half;
 }
 
-/* Along a row: a tile is GROUP filters by TILE vectors, which are ROWS rows of COLUMNS vectors. */
+/* The largest of four, relu on top; *WINNER, if it is wanted, becomes its distance from the first
+ * in a plane of rows of W. The first of equals wins. */
+INLINE vec_t
+pool(const vec_t y[4], vec_t bias, int W, bool has_winners, ivec_t *winner)
+{
+    vec_t upper = maximum(y[1], y[0]), lower = maximum(y[3], y[2]);
+    if (has_winners) {
+        ivec_t is_second = y[1] > y[0], is_fourth = y[3] > y[2]; /* -1 where true */
+        *winner = select(lower > upper, W - is_fourth, -is_second);
+    }
+    return maximum(maximum(lower, upper) + bias, (vec_t){0});
+}
+
+/* The two pooled rows of four rows of even and of odd columns. */
+INLINE void
+pool_group(const float *even, const float *odd, size_t step, vec_t bias, int W, bool has_winners,
+           vec_t value[2], ivec_t winner[2])
+{
+    vec_t y[2][4];
+    interpolate(even, step, y[0]);
+    interpolate(odd, step, y[1]);
+    UNROLL
+    for (int a = 0; a < 2; a++) {
+        const vec_t four[4] = {y[0][2 * a], y[1][2 * a], y[0][2 * a + 1], y[1][2 * a + 1]};
+        value[a] = pool(four, bias, W, has_winners, &winner[a]);
+    }
+}
+
+/* Along a row: a tile is GROUP filters by TILE vectors, which are ROWS groups of rows by COLUMNS
+ * vectors. */
 enum {
     ROWS = LANES == 16 ? 2 : 1,
     COLUMNS = LANES == 16       ? 1
@@ -196,21 +271,24 @@ enum {
     GROUP_MAX = 6
 };
 
-/* sums += F * D for the nu x nv taps of one product. */
+/* Where a tile's sums go, in vectors of the tile: of each point the even columns, then the odd
+ * ones; and, before that, what both have in common. */
+enum { EVEN, ODD, OUTPUTS };
+
+/* sums += F * D for the NV taps of one product. */
 INLINE void
-row_product(const conv5_t *conv, const float *f, const float *d, int nu, int nv, int group,
+row_product(const conv5_t *conv, const float *f, const float *d, int nv, int group,
             vec_t sums[GROUP_MAX * TILE])
 {
-    size_t pitch = (size_t)conv->pitch, channel = 9 * (size_t)conv->rows * pitch;
+    size_t pitch = (size_t)conv->pitch, channel = 3 * POINTS * (ROWS + 1) * pitch;
+    ROLLED
     for (int c = 0; c < conv->C; c++, d += channel)
-        ROLLED
-    for (int u = 0; u < nu; u++)
         ROLLED
     for (int v = 0; v < nv; v++, f += group) {
         vec_t x[TILE];
         UNROLL
         for (int t = 0; t < TILE; t++)
-            x[t] = load(d + (size_t)(u + t / COLUMNS) * pitch + v + t % COLUMNS * LANES);
+            x[t] = load(d + (size_t)(t / COLUMNS) * pitch + v + t % COLUMNS * LANES);
         UNROLL
         for (int k = 0; k < group; k++) {
             vec_t weight = splat(f[k]);
@@ -221,50 +299,59 @@ row_product(const conv5_t *conv, const float *f, const float *d, int nu, int nv,
     }
 }
 
-/* One tile of one group of filters: y and winners are (GROUP, TILE) vectors. D points at the tile
- * in D[0][0] of the first channel. */
+/* One tile of one group of filters at all points. D points at the tile in D[0][0] of the first
+ * channel. */
 INLINE void
 row_tile(const conv5_t *conv, const float *packed, const float *d, int group, float *buffers)
 {
     enum { SIZE = GROUP_MAX * TILE * LANES };
-    size_t plane = (size_t)conv->rows * (size_t)conv->pitch;
-    for (int p = 0; p < 9; p++) {
-        const product_t *product = &PRODUCTS[p];
-        int a = product->a, b = product->b;
-        const float *f = packed + (size_t)FIRST_TAP[a][b] * (size_t)(conv->C * group);
-        const float *x = d + (size_t)(3 * a + b) * plane;
+    size_t plane = (ROWS + 1) * (size_t)conv->pitch, taps = (size_t)(conv->C * group);
+    ROLLED
+    for (int p = 0; p < POINTS;
+         p++, packed += 8 * taps, d += 3 * plane, buffers += OUTPUTS * SIZE) {
         vec_t sums[GROUP_MAX * TILE];
         UNROLL
         for (int i = 0; i < group * TILE; i++)
-            sums[i] = product->start == ZERO ? (vec_t){0}
-                                             : load(buffers + product->start * SIZE + i * LANES);
-        if (a < 2 && b < 2)
-            row_product(conv, f, x, 3, 3, group, sums);
-        else if (a < 2)
-            row_product(conv, f, x, 3, 2, group, sums);
-        else if (b < 2)
-            row_product(conv, f, x, 2, 3, group, sums);
-        else
-            row_product(conv, f, x, 2, 2, group, sums);
-        float *target = buffers + product->target * SIZE, *other = buffers + product->plus * SIZE;
-        if (!product->plus) {
-            UNROLL
-            for (int i = 0; i < group * TILE; i++)
-                store(target + i * LANES, sums[i]);
-            continue;
-        }
+            sums[i] = (vec_t){0};
+        row_product(conv, packed + 3 * taps, d + plane, 3, group, sums);
+        UNROLL
+        for (int i = 0; i < group * TILE; i++)
+            store(buffers + ODD * SIZE + i * LANES, sums[i]);
+        row_product(conv, packed, d, 3, group, sums);
         UNROLL
         for (int i = 0; i < group * TILE; i++) {
-            store(target + i * LANES, sums[i] + load(buffers + TOP * SIZE + i * LANES));
-            store(other + i * LANES, sums[i] + load(buffers + BOTTOM * SIZE + i * LANES));
+            store(buffers + EVEN * SIZE + i * LANES, sums[i]);
+            sums[i] = load(buffers + ODD * SIZE + i * LANES);
         }
+        row_product(conv, packed + 6 * taps, d + 2 * plane, 2, group, sums);
+        UNROLL
+        for (int i = 0; i < group * TILE; i++)
+            store(buffers + ODD * SIZE + i * LANES, sums[i]);
     }
 }
 
-/* Copies the pooled tile to y (K, I, J), as far as it lies inside. */
-static void
-put_tile(const conv5_t *conv, const float *buffers, const float *bias, int group, int first, int i,
-         int j, float *y, int32_t *winners)
+/* Writes LANES values and, if they are wanted, winners; the first LEFT of them where there is no
+ * room for more. */
+INLINE void
+put_vector(vec_t value, ivec_t winner, size_t left, bool has_winners, float *y, int32_t *winners)
+{
+    if (left >= LANES) {
+        store(y, value);
+        if (has_winners)
+            *(ivec_at_t *)winners = winner;
+        return;
+    }
+    memcpy(y, &value, left * sizeof(float));
+    if (has_winners)
+        memcpy(winners, &winner, left * sizeof(int32_t));
+}
+
+/* Pools the tile of filters from FIRST, groups from G and columns from j on into y (K, I, J), as
+ * far as it lies inside. The last vector of a row may run over its end, into the next row; so what
+ * is on the right is written first. */
+INLINE void
+put_tile(const conv5_t *conv, const float *buffers, const float *bias, int group, int first, int g,
+         int j, bool has_winners, float *y, int32_t *winners)
 {
     enum { SIZE = GROUP_MAX * TILE * LANES };
     size_t IJ = (size_t)conv->I * (size_t)conv->J;
@@ -273,45 +360,56 @@ put_tile(const conv5_t *conv, const float *buffers, const float *bias, int group
         twice[l] = 2 * l;
     for (int k = 0; k < group && first + k < conv->K; k++)
         for (int t = 0; t < TILE; t++) {
-            int row = i + t / COLUMNS, column = j + t % COLUMNS * LANES;
+            int across = COLUMNS - 1 - t % COLUMNS;
+            int row = 2 * (g + t / COLUMNS), column = j + across * LANES;
             if (row >= conv->I || column >= conv->J)
                 continue;
-            vec_t four[4];
-            ivec_t place;
-            UNROLL
-            for (int q = 0; q < 4; q++)
-                four[q] = load(buffers + (Y00 + q) * SIZE + (k * TILE + t) * LANES);
-            vec_t value = pool(four, splat(bias[first + k]), conv->W, &place);
-            place += 2 * row * conv->W + 2 * column + twice;
-            size_t at = (size_t)(first + k) * IJ + (size_t)row * (size_t)conv->J + (size_t)column;
-            /* A vector may run over the end of its row, since the next rows are written after it.
-             */
-            size_t left = (size_t)(first + k + 1) * IJ - at;
-            if (left >= LANES) {
-                store(y + at, value);
-                *(ivec_at_t *)(winners + at) = place;
-            } else {
-                memcpy(y + at, &value, left * sizeof(float));
-                memcpy(winners + at, &place, left * sizeof(int32_t));
+            const float *even = buffers + (k * TILE + t / COLUMNS * COLUMNS + across) * LANES;
+            vec_t value[2];
+            ivec_t place[2] = {{0}};
+            pool_group(even, even + ODD * SIZE, OUTPUTS * SIZE, splat(bias[first + k]), conv->W,
+                       has_winners, value, place);
+            for (int a = 0; a < 2 && row + a < conv->I; a++) {
+                size_t at =
+                    (size_t)(first + k) * IJ + (size_t)(row + a) * (size_t)conv->J + (size_t)column;
+                put_vector(value[a], place[a] + 2 * (row + a) * conv->W + 2 * column + twice,
+                           (size_t)(first + k + 1) * IJ - at, has_winners, y + at,
+                           has_winners ? winners + at : NULL);
             }
         }
 }
 
-INLINE void
-forward_rows(const conv5_t *conv, const float *packed, const float *bias, const float *planes,
-             int group, float *y, int32_t *winners)
+static void
+forward_rows(const conv5_t *conv, const float *packed, const float *bias, const float *lines,
+             float *planes, float *y, int32_t *winners)
 {
-    float buffers[BUFFERS * GROUP_MAX * TILE * LANES] __attribute__((aligned(64)));
-    for (int i = 0; i < conv->I; i += ROWS)
-        for (int j = 0; j < conv->J; j += COLUMNS * LANES)
+    float buffers[POINTS * OUTPUTS * GROUP_MAX * TILE * LANES] __attribute__((aligned(64)));
+    size_t channel = 3 * POINTS * (ROWS + 1) * (size_t)conv->pitch;
+    size_t channel_lines = (size_t)(4 * conv->groups + 4) * 2 * (size_t)conv->pitch;
+    int group = conv->group;
+    for (int g = 0; g < conv->groups; g += ROWS) {
+        int n = conv->groups - g < ROWS ? conv->groups - g : ROWS;
+        for (int c = 0; c < conv->C; c++)
+            make_planes(conv, lines + (size_t)c * channel_lines, g, n, ROWS,
+                        planes + (size_t)c * channel);
+        for (int j = (conv->J - 1) / (COLUMNS * LANES) * COLUMNS * LANES; j >= 0;
+             j -= COLUMNS * LANES)
             for (int first = 0; first < conv->K; first += group) {
-                row_tile(conv, packed + 64 * (size_t)conv->C * (size_t)first,
-                         planes + (size_t)i * (size_t)conv->pitch + j, group, buffers);
-                put_tile(conv, buffers, bias, group, first, i, j, y, winners);
+                const float *filters = packed + 64 * (size_t)conv->C * (size_t)first;
+                if (group == 6)
+                    row_tile(conv, filters, planes + j, 6, buffers);
+                else
+                    row_tile(conv, filters, planes + j, 4, buffers);
+                if (winners)
+                    put_tile(conv, buffers, bias, group, first, g, j, true, y, winners);
+                else
+                    put_tile(conv, buffers, bias, group, first, g, j, false, y, NULL);
             }
+    }
 }
 
-/* Deep: vectors over filters. A tile is PLACES places by FILTERS vectors. */
+/* Deep: vectors over filters. A tile is PLACES places, each a group of rows and a column, by
+ * FILTERS vectors. */
 enum {
     PLACES = LANES == 16 ? 9 : 5,
     FILTERS = LANES == 4 && REGISTERS == 32 ? 4
@@ -320,17 +418,15 @@ enum {
 };
 
 INLINE void
-deep_product(const conv5_t *conv, const float *f, const float *d, const int *places, int nu, int nv,
+deep_product(const conv5_t *conv, const float *f, const float *d, const int *places, int nv,
              vec_t sums[PLACES * FILTERS])
 {
-    size_t pitch = (size_t)conv->pitch, channel = 9 * (size_t)conv->rows * pitch,
-           K = (size_t)conv->K;
+    size_t channel = (size_t)(3 * POINTS * (conv->groups + 1) * conv->pitch), K = (size_t)conv->K;
+    ROLLED
     for (int c = 0; c < conv->C; c++, d += channel)
         ROLLED
-    for (int u = 0; u < nu; u++)
-        ROLLED
     for (int v = 0; v < nv; v++, f += K) {
-        const float *x = d + (size_t)u * pitch + v;
+        const float *x = d + v;
         vec_t w[FILTERS];
         UNROLL
         for (int k = 0; k < FILTERS; k++)
@@ -350,74 +446,75 @@ deep_tile(const conv5_t *conv, const float *packed, const float *d, const int *p
           float *buffers)
 {
     enum { COUNT = PLACES * FILTERS, SIZE = COUNT * LANES };
-    size_t plane = (size_t)conv->rows * (size_t)conv->pitch;
-    for (int p = 0; p < 9; p++) {
-        const product_t *product = &PRODUCTS[p];
-        int a = product->a, b = product->b;
-        const float *f = packed + (size_t)FIRST_TAP[a][b] * (size_t)conv->C * (size_t)conv->K;
-        const float *x = d + (size_t)(3 * a + b) * plane;
+    size_t plane = (size_t)((conv->groups + 1) * conv->pitch);
+    size_t taps = (size_t)conv->C * (size_t)conv->K;
+    ROLLED
+    for (int p = 0; p < POINTS;
+         p++, packed += 8 * taps, d += 3 * plane, buffers += OUTPUTS * SIZE) {
         vec_t sums[COUNT];
         UNROLL
         for (int i = 0; i < COUNT; i++)
-            sums[i] = product->start == ZERO ? (vec_t){0}
-                                             : load(buffers + product->start * SIZE + i * LANES);
-        if (a < 2 && b < 2)
-            deep_product(conv, f, x, places, 3, 3, sums);
-        else if (a < 2)
-            deep_product(conv, f, x, places, 3, 2, sums);
-        else if (b < 2)
-            deep_product(conv, f, x, places, 2, 3, sums);
-        else
-            deep_product(conv, f, x, places, 2, 2, sums);
-        float *target = buffers + product->target * SIZE, *other = buffers + product->plus * SIZE;
-        if (!product->plus) {
-            UNROLL
-            for (int i = 0; i < COUNT; i++)
-                store(target + i * LANES, sums[i]);
-            continue;
-        }
+            sums[i] = (vec_t){0};
+        deep_product(conv, packed + 3 * taps, d + plane, places, 3, sums);
+        UNROLL
+        for (int i = 0; i < COUNT; i++)
+            store(buffers + ODD * SIZE + i * LANES, sums[i]);
+        deep_product(conv, packed, d, places, 3, sums);
         UNROLL
         for (int i = 0; i < COUNT; i++) {
-            store(target + i * LANES, sums[i] + load(buffers + TOP * SIZE + i * LANES));
-            store(other + i * LANES, sums[i] + load(buffers + BOTTOM * SIZE + i * LANES));
+            store(buffers + EVEN * SIZE + i * LANES, sums[i]);
+            sums[i] = load(buffers + ODD * SIZE + i * LANES);
         }
+        deep_product(conv, packed + 6 * taps, d + 2 * plane, places, 2, sums);
+        UNROLL
+        for (int i = 0; i < COUNT; i++)
+            store(buffers + ODD * SIZE + i * LANES, sums[i]);
     }
 }
 
 /* Pools the tile of filters from FIRST on and places from PLACE on into y (K, I, J). */
-static void
+INLINE void
 put_deep_tile(const conv5_t *conv, const float *buffers, const float *bias, int first, int place,
-              float *y, int32_t *winners)
+              bool has_winners, float *y, int32_t *winners)
 {
     enum { SIZE = PLACES * FILTERS * LANES };
-    int IJ = conv->I * conv->J;
-    for (int t = 0; t < PLACES && place + t < IJ; t++) {
-        int corner = 2 * ((place + t) / conv->J) * conv->W + 2 * ((place + t) % conv->J);
+    size_t IJ = (size_t)conv->I * (size_t)conv->J;
+    for (int t = 0; t < PLACES && place + t < conv->groups * conv->J; t++) {
+        int row = 2 * ((place + t) / conv->J), column = (place + t) % conv->J;
         for (int k = 0; k < FILTERS; k++) {
-            ivec_t distance;
-            int32_t distances[LANES];
-            float values[LANES];
-            vec_t four[4];
-            UNROLL
-            for (int q = 0; q < 4; q++)
-                four[q] = load(buffers + (Y00 + q) * SIZE + (t * FILTERS + k) * LANES);
-            store(values, pool(four, load(bias + first + k * LANES), conv->W, &distance));
-            memcpy(distances, &distance, sizeof distances);
-            size_t at = (size_t)(first + k * LANES) * (size_t)IJ + (size_t)(place + t);
-            for (int l = 0; l < LANES; l++, at += (size_t)IJ) {
-                y[at] = values[l];
-                winners[at] = corner + distances[l];
+            const float *even = buffers + (t * FILTERS + k) * LANES;
+            vec_t value[2];
+            ivec_t distance[2] = {{0}};
+            pool_group(even, even + ODD * SIZE, OUTPUTS * SIZE, load(bias + first + k * LANES),
+                       conv->W, has_winners, value, distance);
+            for (int a = 0; a < 2 && row + a < conv->I; a++) {
+                float values[LANES];
+                int32_t places[LANES];
+                size_t at =
+                    (size_t)(first + k * LANES) * IJ + (size_t)((row + a) * conv->J + column);
+                store(values, value[a]);
+                distance[a] += 2 * (row + a) * conv->W + 2 * column;
+                memcpy(places, &distance[a], sizeof places);
+                for (int l = 0; l < LANES; l++, at += IJ) {
+                    y[at] = values[l];
+                    if (has_winners)
+                        winners[at] = places[l];
+                }
             }
         }
     }
 }
 
 static void
-forward_deep(const conv5_t *conv, const float *packed, const float *bias, const float *planes,
-             float *y, int32_t *winners)
+forward_deep(const conv5_t *conv, const float *packed, const float *bias, const float *lines,
+             float *planes, float *y, int32_t *winners)
 {
-    float buffers[BUFFERS * PLACES * FILTERS * LANES] __attribute__((aligned(64)));
-    int IJ = conv->I * conv->J;
+    float buffers[POINTS * OUTPUTS * PLACES * FILTERS * LANES] __attribute__((aligned(64)));
+    int n = conv->groups, IJ = n * conv->J;
+    size_t channel = (size_t)(3 * POINTS * (n + 1) * conv->pitch);
+    for (int c = 0; c < conv->C; c++)
+        make_planes(conv, lines + (size_t)(c * (4 * n + 4) * 2 * conv->pitch), 0, n, n,
+                    planes + (size_t)c * channel);
     for (int place = 0; place < IJ; place += PLACES) {
         int places[PLACES];
         for (int t = 0; t < PLACES; t++) {
@@ -426,27 +523,24 @@ forward_deep(const conv5_t *conv, const float *packed, const float *bias, const 
         }
         for (int first = 0; first < conv->K; first += FILTERS * LANES) {
             deep_tile(conv, packed + first, planes, places, buffers);
-            put_deep_tile(conv, buffers, bias, first, place, y, winners);
+            if (winners)
+                put_deep_tile(conv, buffers, bias, first, place, true, y, winners);
+            else
+                put_deep_tile(conv, buffers, bias, first, place, false, y, NULL);
         }
     }
 }
 
-/* SCRATCH is conv5_scratch_count floats; WINNERS (K, I, J) receives the
- * place of each maximum in a channel of x: r W + s for row r, column s. */
+/* SCRATCH is conv5_scratch_count floats; WINNERS (K, I, J) receives the place of each maximum in a
+ * channel of x: r W + s for row r, column s. NULL: nobody wants them, as at evaluation. */
 void
 KERNEL(conv5_forward)(const conv5_t *conv, const float *packed, const float *bias, const float *x,
                       float *scratch, float *y, int32_t *winners)
 {
-    size_t channel = 9 * (size_t)conv->rows * (size_t)conv->pitch;
-    float *lines = scratch + (size_t)conv->C * channel + CONV5_SPARE;
-    size_t image = (size_t)conv->H * (size_t)conv->W;
-    for (int c = 0; c < conv->C; c++)
-        make_planes(conv, x + (size_t)c * image, (size_t)(conv->C - c) * image, lines,
-                    scratch + (size_t)c * channel);
+    float *lines = scratch + conv5_planes_count(conv);
+    split_image(conv, x, lines);
     if (conv->is_deep)
-        forward_deep(conv, packed, bias, scratch, y, winners);
-    else if (conv->group == 6)
-        forward_rows(conv, packed, bias, scratch, 6, y, winners);
+        forward_deep(conv, packed, bias, lines, scratch, y, winners);
     else
-        forward_rows(conv, packed, bias, scratch, 4, y, winners);
+        forward_rows(conv, packed, bias, lines, scratch, y, winners);
 }

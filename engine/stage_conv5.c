@@ -17,7 +17,6 @@ typedef struct {
     int32_t *winners; /* (batch_max, K, I, J) */
     float *sums;      /* of the pieces' gradients: (K) of conv5_gradient_count */
     float **scratch;  /* (threads) */
-    int32_t **spare;  /* (threads): the winners of an evaluation, which nobody wants */
 } own_t;
 
 /* A piece a channel packs it, and the last one pads. */
@@ -53,7 +52,7 @@ conv5_infer(stage_t *stage, const float *x, float *y, int count, int thread)
     for (int n = 0; n < count; n++)
         own->kernels->conv5_forward(&own->conv, own->packed, bias(stage),
                                     x + (size_t)n * image_count(stage->in), own->scratch[thread],
-                                    y + (size_t)n * image_count(stage->out), own->spare[thread]);
+                                    y + (size_t)n * image_count(stage->out), NULL);
 }
 
 static void
@@ -128,12 +127,9 @@ static void
 conv5_free(stage_t *stage)
 {
     own_t *own = stage->own;
-    for (int t = 0; t < stage->threads; t++) {
+    for (int t = 0; t < stage->threads; t++)
         free(own->scratch[t]);
-        free(own->spare[t]);
-    }
     free(own->scratch);
-    free(own->spare);
     free(own->packed);
     free(own->sums);
     free(own->padded);
@@ -179,11 +175,8 @@ stage_conv5(stage_t *stage)
     own->sums =
         engine_alloc(conv5_gradient_count(&own->conv) * (size_t)own->conv.K * sizeof(float));
     own->scratch = engine_alloc(threads * sizeof(float *));
-    own->spare = engine_alloc(threads * sizeof(int32_t *));
-    for (size_t t = 0; t < threads; t++) {
+    for (size_t t = 0; t < threads; t++)
         own->scratch[t] = engine_alloc(conv5_scratch_count(&own->conv) * sizeof(float));
-        own->spare[t] = engine_alloc(out * sizeof(int32_t));
-    }
     stage->ops = &CONV5_OPS;
     stage->own = own;
     stage_partials(stage, (conv5_gradient_count(&own->conv) + 1) * (size_t)own->conv.K);

@@ -77,16 +77,26 @@ one_pointer(const float *p)
     return p;
 }
 
-INLINE vec_t
-select(ivec_t condition, vec_t yes, vec_t no)
+/* Where CONDITION, a comparison's, holds YES; elsewhere NO. */
+INLINE ivec_t
+select(ivec_t condition, ivec_t yes, ivec_t no)
 {
-    return (vec_t)((condition & (ivec_t)yes) | (~condition & (ivec_t)no));
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    return (ivec_t)__builtin_ia32_blendvps256((vec_t)no, (vec_t)yes, (vec_t)condition);
+#else
+    return (condition & yes) | (~condition & no);
+#endif
 }
 
+/* a where it is greater than b, elsewhere b. */
 INLINE vec_t
 maximum(vec_t a, vec_t b)
 {
-    return select(a > b, a, b);
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    return __builtin_ia32_maxps256(a, b);
+#else
+    return (vec_t)select(a > b, (ivec_t)a, (ivec_t)b);
+#endif
 }
 
 /* Four floats whatever LANES is. */
