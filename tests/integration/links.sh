@@ -63,7 +63,7 @@ spaces_gone_within() {
     local end=$((SECONDS + $2)) left
     while left=$(holders "$1"); [ -n "$left" ]; do
         [ "$SECONDS" -lt "$end" ] || { echo "$left"; return 1; }
-        sleep 0.05
+        nap 0.05
     done
 }
 nothing_left() {

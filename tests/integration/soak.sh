@@ -27,7 +27,7 @@ await_rows() {
     local end=$((SECONDS + 3 * runs + 60))
     until [ "$(grep -c ',done,' results/soak/runs.csv 2>/dev/null)" -ge "$1" ] 2>/dev/null; do
         [ "$SECONDS" -lt "$end" ] && [ -e "/proc/$run" ] || return 1
-        sleep 0.02
+        nap 0.02
     done
 }
 

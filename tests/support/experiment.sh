@@ -63,7 +63,7 @@ wait_for_line() {
     local end=$((SECONDS + $3))
     until grep -qsE -e "$2" "$1"; do
         [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.02
+        nap 0.02
     done
 }
 

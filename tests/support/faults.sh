@@ -42,16 +42,24 @@ until_true() {
     shift
     until "$@"; do
         [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.01
+        nap 0.01
     done
 }
 
+# The letter of a process's state, behind its name, which may hold anything; nothing when there is none any more.
+state_of() {
+    local stat=
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    state=${stat##*) }
+    state=${state%% *}
+}
+
 is_stopped() {
-    grep -qs '^State:.T' "/proc/$1/status"
+    state_of "$1" && [ "$state" = T ]
 }
 
 is_gone() {
-    [ ! -e "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status"
+    ! state_of "$1" || [ "$state" = Z ]
 }
 
 await_pause() {

@@ -2,6 +2,13 @@
 # anything (DMLX_CASE_MARK=…); every program below it inherits the mark, whatever its parent or session became.
 # The test's own shell does not count: a process's environment is shown as it was when its program started.
 
+# nap SECONDS: sleeps without starting a process for it. What is looked at every 10 ms is looked at hundreds of times, and
+# others need the cores meanwhile. Nothing is ever written to that pipe.
+exec {nap_pipe}<> <(:)
+nap() {
+    read -rt "$1" -u "$nap_pipe" || true
+}
+
 # Prints "PID name" of each living process that was started with the mark.
 marked_processes() {
     local environment pid name
@@ -21,7 +28,7 @@ marked_gone_within() {
             echo "$left"
             return 1
         fi
-        sleep 0.05
+        nap 0.05
     done
 }
 
@@ -40,7 +47,7 @@ cgroups_gone_within() {
             echo "$left"
             return 1
         fi
-        sleep 0.05
+        nap 0.05
     done
 }
 
