@@ -1,6 +1,7 @@
 #!/bin/bash
 # Emulated links: what is sent takes the time that the rate says, the model is the same as without; and the namespaces
 # and links are gone when a run has ended, was interrupted, or was killed.
+# times: what is sent, and what one waits, at a rate
 . "$SUPPORT/experiment.sh"
 
 cat >links.cfg <<CFG

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The time to an accuracy: what it is where the model has it, empty where it never does; and testing the model between
 # rounds changes neither the model nor T. The test set is large beside the other, so that its time could not hide.
+# times: when the accuracy was there, and T without the tests of the model
 N_TRAIN=300 N_TEST=800
 . "$SUPPORT/experiment.sh"
 
