@@ -65,9 +65,9 @@ is_gone() {
 await_pause() {
     local file
     file=$(place_file "$1")
-    until_true 20 test -s "$file" || fault "nobody came to $1: $(cat run.err 2>/dev/null)"
+    until_true 60 test -s "$file" || fault "nobody came to $1: $(cat run.err 2>/dev/null)"
     paused=$(cat "$file" 2>/dev/null) || exit 1
-    until_true 5 is_stopped "$paused" || fault "$1 did not stop"
+    until_true 20 is_stopped "$paused" || fault "$1 did not stop"
 }
 
 # The process that has ARGUMENT on its command line: worker-1, serve. Its warden, the parent, has the same one.

@@ -74,7 +74,8 @@ own_keys_of_dmlx_run)
     ;;
 secrets_stay_home)
     pause_at worker-1:training:2
-    start_run --set cluster.encrypt=always
+    # Who is stopped is not lost while all processes are looked at.
+    start_run --set cluster.encrypt=always --set cluster.timeout.silence_s=60
     await_pause worker-1:training:2
     # The secret, taken from where it must be: the worker's own memory would tell, but its words are known.
     for what in cmdline environ; do
