@@ -242,21 +242,32 @@ image_arch(const char *arch)
     return strcmp(arch, "x86_64") == 0 ? "amd64" : strcmp(arch, "aarch64") == 0 ? "arm64" : arch;
 }
 
-// An engine starts an image of another architecture all the same, and says "exec format error".
-static int
-check_arch(const container_engine_t *engine, const char *image, const char *arch, fault_t *fault)
+int
+container_arch(const container_engine_t *engine, char arch[64], char host[256], fault_t *fault)
 {
     static const char *const docker[] = {"info", "--format", "{{.Architecture}} {{.Name}}", NULL};
     static const char *const podman[] = {"info", "--format", "{{.Host.Arch}} {{.Host.Hostname}}",
                                          NULL};
-    char *text = NULL, own[64] = "", name[256] = "";
+    char *text = NULL, own[64] = "";
     bool is_podman = strcmp(engine->program, "podman") == 0;
     if (container_call(engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &text,
                        fault) != 0)
         return -1;
-    int n = sscanf(text, "%63s %255s", own, name);
+    *host = 0;
+    sscanf(text, "%63s %255s", own, host);
+    snprintf(arch, 64, "%s", image_arch(own));
     free(text);
-    if (n < 1 || strcmp(image_arch(own), arch) == 0)
+    return 0;
+}
+
+// An engine starts an image of another architecture all the same, and says "exec format error".
+static int
+check_arch(const container_engine_t *engine, const char *image, const char *arch, fault_t *fault)
+{
+    char own[64], name[256];
+    if (container_arch(engine, own, name, fault) != 0)
+        return -1;
+    if (!*own || strcmp(own, arch) == 0)
         return 0;
     fault_set(fault,
               "the image '%s' is for %s, and host '%s' is %s; build it for both by 'dmlx image "

@@ -59,6 +59,10 @@ char *container_build(void);
 // The image's name: cluster.image, else dmlx:VERSION, behind cluster.registry. The caller frees it.
 char *container_image(const cluster_t *cluster);
 
+// The architecture of the engine's host in the words of images, "amd64" or "arm64", and the host's
+// name; each may be "". -1: it does not answer.
+int container_arch(const container_engine_t *engine, char arch[64], char host[256], fault_t *fault);
+
 // Checks that the engine answers and has the image, in this version; pulls it where a registry is
 // named. -1: the fault says what is missing and what to do.
 int container_check(const container_engine_t *engine, const cluster_t *cluster, const char *image,

@@ -168,7 +168,14 @@ check_architectures(const cluster_t *cluster, int n_needed, fault_t *fault)
         bool is_same = strcmp(arch, wanted) == 0 ||
                        (strcmp(arch, "x86_64") == 0 && strcmp(wanted, "amd64") == 0) ||
                        (strcmp(arch, "aarch64") == 0 && strcmp(wanted, "arm64") == 0);
-        if (!is_same && !*cluster->registry) {
+        if (!is_same && has_data_in_image) {
+            fault_set(fault,
+                      "node '%s' is %s and the image with the data set is for %s; in a swarm of "
+                      "several architectures the data lie on every node, where "
+                      "cluster.data_folder says",
+                      nodes[index], arch, wanted);
+            status = -1;
+        } else if (!is_same && !*cluster->registry) {
             fault_set(fault,
                       "node '%s' is %s and the image '%s' is for %s; build it for both by "
                       "'dmlx image --source … --platform linux/amd64,linux/arm64'",

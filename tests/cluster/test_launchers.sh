@@ -89,8 +89,21 @@ case $parts in
     rm -f other_image/repositories
     tar -C other_image -c . | "$cluster" ext docker --context swarm load >other.out 2>&1 ||
         fault "no image for riscv64: $(cat other.out)"
-    refused "an image for another architecture" 4 "the image 'other:1' is for riscv64, and host 'mgr' is x86_64" \
+    refused "an image for another architecture" 4 "the image 'other:1' is for riscv64, and host 'mgr' is amd64" \
         --launcher docker --set cluster.context=swarm --set 'cluster.image="other:1"' --set "cluster.data_folder=\"$DMLX_DATA\""
+    # A node that is said to be of another kind: the data set cannot be a layer of an image for both.
+    docker=$(command -v docker)
+    cat >"$DMLX_CLUSTER/ext/bin/docker" <<SH
+#!/bin/sh
+case "\$*" in
+*'node inspect'*Platform.Architecture*) "$docker" "\$@" | sed '2s/.*/aarch64/' ;;
+*) exec "$docker" "\$@" ;;
+esac
+SH
+    chmod 755 "$DMLX_CLUSTER/ext/bin/docker"
+    refused "a node of another architecture" 4 "node 'w[123]' is aarch64 and the image with the data set is for amd64" \
+        --launcher swarm "${swarm[@]}"
+    rm "$DMLX_CLUSTER/ext/bin/docker"
     kill "$(cat "$DMLX_CLUSTER/registry.pid")" && rm "$DMLX_CLUSTER/registry.pid"
     refused "a registry that is down" 4 "the registry '10.77.0.254:5000' does not answer" --launcher swarm "${swarm[@]}"
     # A host that has lost its docker: for the swarm it is down, for itself nobody answers.

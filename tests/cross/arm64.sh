@@ -27,7 +27,7 @@ if [ ! -d "$DMLX_SYSROOT" ]; then
 fi
 tests="average golden kernels rng sampler schedule spec synthetic threads"
 cmake -S "$source" -B "$build/tree" -G Ninja -DDMLX_WERROR=ON -DCMAKE_C_FLAGS=-O2 \
-    -DCMAKE_TOOLCHAIN_FILE="$source/tests/cross/aarch64.cmake" >"$build/configure.log" 2>&1 || {
+    -DCMAKE_TOOLCHAIN_FILE="$source/cmake/aarch64.cmake" >"$build/configure.log" 2>&1 || {
     cat "$build/configure.log"
     exit 1
 }

@@ -1,5 +1,6 @@
-# Builds for arm64 (a Raspberry Pi) on another machine: Debian's cross compiler, a folder with Debian's arm64 libraries in
-# DMLX_SYSROOT, and qemu to run the tests. tests/cross/arm64.sh makes the folder and uses this file.
+# Builds for arm64 (a Raspberry Pi) on another machine: Debian's cross compiler, Debian's arm64 libraries in the folder
+# DMLX_SYSROOT, or beside the machine's own where that is empty, and qemu to run the tests. tests/cross/arm64.sh makes the
+# folder; container/Containerfile.cross has the libraries installed.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
