@@ -1,11 +1,11 @@
 #include "plots/claims.h"
 
-#include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "plots/blocks.h"
 #include "plots/line.h"
 #include "plots/memory.h"
 
@@ -22,7 +22,8 @@ claim_verdict_name(claim_verdict_t verdict)
 typedef struct {
     summary_t **summaries;
     size_t n;
-    line_t lines[2]; // by nodes, by cores
+    line_t lines[2];    // by nodes, by cores
+    blocks_t blocks[2]; // their times, pass by pass
     gsl_rng *random;
 } court_t;
 
@@ -38,14 +39,10 @@ open_for(const results_claim_t *claim, const char *reason)
     return (claim_judgement_t){claim, CLAIM_OPEN, plots_copy(reason)};
 }
 
-static bool
-has_spread(const line_t *line, quantity_t quantity)
+static const blocks_t *
+blocks_over(const court_t *court, const line_t *line)
 {
-    for (size_t i = 0; i < line->n; i++) {
-        if (isnan(line_cell(line, i)->quantities[quantity].sd))
-            return false;
-    }
-    return line->n > 0;
+    return &court->blocks[line->axis];
 }
 
 // ---- flat ----
@@ -139,22 +136,6 @@ judge_flat(const court_t *court, const results_claim_t *claim)
 
 // ---- by draws ----
 
-static double
-drawn_mean(gsl_rng *random, estimate_t estimate)
-{
-    return estimate.mean +
-           estimate.sd / sqrt((double)estimate.n) * gsl_ran_tdist(random, (double)estimate.n - 1.0);
-}
-
-static double
-drawn_time(const court_t *court, const line_t *line, size_t index)
-{
-    const estimate_t time = line_cell(line, index)->quantities[QUANTITY_T];
-    // A time of three repeats drawn from so wide a distribution may come out negative: that draw
-    // says nothing.
-    return fmax(1e-9, drawn_mean(court->random, time));
-}
-
 static claim_judgement_t
 judge_share(const results_claim_t *claim, size_t n_true, char *evidence)
 {
@@ -167,48 +148,56 @@ judge_share(const results_claim_t *claim, size_t n_true, char *evidence)
     return (claim_judgement_t){claim, verdict, whole};
 }
 
-// What a step buys: speedup a node (or core), from the times at its ends and at the line's start.
+// What the last step buys beyond the first: speedup a node (or core), from the times of the line's
+// cells. Each gain is stored where it is asked for.
 static double
-step_gain(const line_t *line, size_t index, double base, double before, double after)
+gain_of_last_step(const line_t *line, const double *times, double *first, double *last)
 {
-    return (base / after - base / before) / (line_x(line, index) - line_x(line, index - 1));
+    const size_t end = line->n - 1;
+    *first = (times[0] / times[1] - 1.0) / (line_x(line, 1) - line_x(line, 0));
+    *last = (times[0] / times[end] - times[0] / times[end - 1]) /
+            (line_x(line, end) - line_x(line, end - 1));
+    return *last - *first;
 }
 
 static claim_judgement_t
 judge_diminishing(const court_t *court, const results_claim_t *claim)
 {
     const line_t *line = line_over(court, claim->over);
+    const blocks_t *blocks = blocks_over(court, line);
     if (line->n < 3)
         return open_for(claim, "needs three or more sizes");
-    if (!has_spread(line, QUANTITY_T))
+    if (blocks->n_passes < 2)
         return open_for(claim, "needs two or more repeats of every cell");
-    const size_t last = line->n - 1;
+    double *times = plots_alloc(line->n, sizeof *times);
+    double first, last;
     size_t n_true = 0;
     for (size_t draw = 0; draw < DRAWS; draw++) {
-        const double base = drawn_time(court, line, 0);
-        const double second = drawn_time(court, line, 1);
-        const double before = last - 1 == 1 ? second : drawn_time(court, line, last - 1);
-        const double after = drawn_time(court, line, last);
-        n_true +=
-            step_gain(line, last, base, before, after) < step_gain(line, 1, base, base, second);
+        blocks_draw(blocks, court->random, times);
+        n_true += gain_of_last_step(line, times, &first, &last) < 0.0;
     }
-    const double base = line_cell(line, 0)->quantities[QUANTITY_T].mean;
-    const double first =
-        step_gain(line, 1, base, base, line_cell(line, 1)->quantities[QUANTITY_T].mean);
-    const double final =
-        step_gain(line, last, base, line_cell(line, last - 1)->quantities[QUANTITY_T].mean,
-                  line_cell(line, last)->quantities[QUANTITY_T].mean);
+    blocks_means(blocks, times);
+    gain_of_last_step(line, times, &first, &last);
+    free(times);
     return judge_share(
         claim, n_true,
-        plots_format("the first step buys %.2f of speedup each, the last %.2f", first, final));
+        plots_format("the first step buys %.2f of speedup each, the last %.2f", first, last));
 }
 
 // How S grows with the cluster, as a power: 1 is ideal.
 static double
-exponent(const line_t *line, double first, double last)
+exponent(const line_t *line, const double *times)
 {
     const double growth = line_x(line, line->n - 1) / line_x(line, 0);
-    return log(first / last) / log(growth);
+    return log(times[0] / times[line->n - 1]) / log(growth);
+}
+
+// That of drawn times.
+static double
+drawn_exponent(const court_t *court, const line_t *line, double *times)
+{
+    blocks_draw(blocks_over(court, line), court->random, times);
+    return exponent(line, times);
 }
 
 static claim_judgement_t
@@ -218,17 +207,17 @@ judge_further(const court_t *court, const results_claim_t *claim)
     const line_t *other = line == &court->lines[0] ? &court->lines[1] : &court->lines[0];
     if (line->n < 2 || other->n < 2)
         return open_for(claim, "needs a line of nodes and a line of cores");
-    if (!has_spread(line, QUANTITY_T) || !has_spread(other, QUANTITY_T))
+    if (blocks_over(court, line)->n_passes < 2 || blocks_over(court, other)->n_passes < 2)
         return open_for(claim, "needs two or more repeats of every cell");
+    double *times = plots_alloc(line->n + other->n, sizeof *times);
     size_t n_true = 0;
     for (size_t draw = 0; draw < DRAWS; draw++)
-        n_true +=
-            exponent(line, drawn_time(court, line, 0), drawn_time(court, line, line->n - 1)) >
-            exponent(other, drawn_time(court, other, 0), drawn_time(court, other, other->n - 1));
-    const double ours = exponent(line, line_cell(line, 0)->quantities[QUANTITY_T].mean,
-                                 line_cell(line, line->n - 1)->quantities[QUANTITY_T].mean);
-    const double theirs = exponent(other, line_cell(other, 0)->quantities[QUANTITY_T].mean,
-                                   line_cell(other, other->n - 1)->quantities[QUANTITY_T].mean);
+        n_true += drawn_exponent(court, line, times) > drawn_exponent(court, other, times);
+    blocks_means(blocks_over(court, line), times);
+    const double ours = exponent(line, times);
+    blocks_means(blocks_over(court, other), times);
+    const double theirs = exponent(other, times);
+    free(times);
     return judge_share(claim, n_true,
                        plots_format("speedup grows as the power %.2f of %s, %.2f of %s", ours,
                                     line->axis == LINE_CORES ? "cores" : "nodes", theirs,
@@ -307,14 +296,18 @@ court_of(const results_t *results)
     const summary_t *const *summaries = (const summary_t *const *)court.summaries;
     court.lines[LINE_NODES] = line_find(summaries, court.n, LINE_NODES);
     court.lines[LINE_CORES] = line_find(summaries, court.n, LINE_CORES);
+    for (line_axis_t axis = LINE_NODES; axis <= LINE_CORES; axis++)
+        court.blocks[axis] = blocks_of(&court.lines[axis]);
     return court;
 }
 
 static void
 court_clear(court_t *court)
 {
-    line_clear(&court->lines[LINE_NODES]);
-    line_clear(&court->lines[LINE_CORES]);
+    for (line_axis_t axis = LINE_NODES; axis <= LINE_CORES; axis++) {
+        blocks_clear(&court->blocks[axis]);
+        line_clear(&court->lines[axis]);
+    }
     for (size_t i = 0; i < court->n; i++)
         summary_free(&court->summaries[i]);
     free(court->summaries);

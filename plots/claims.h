@@ -1,15 +1,18 @@
 /* claims.h - findings the results are held against: each holds, fails, or is left open for want of
  * data.
  *
- * flat         `quantity` stays within `tolerance` (in its own unit) of the first cell's, along
- * `over`: holds when every difference's 95 % interval lies inside, fails when one lies wholly
- * outside. diminishing  the last step along `over` buys less speedup a node (or core) than the
- * first: three cells at least. further      `over` scales further than the other axis: the exponent
- * log S / log growth at the ends of both lines. expected     every value of expect.csv for
- * `quantity` ("" for all) that has a tolerance lies within it.
+ * flat: `quantity` stays within `tolerance` (in its own unit) of the first cell's, along `over`;
+ * holds when every difference's 95 % interval lies inside, fails when one lies wholly outside.
+ * diminishing: the last step along `over` buys less speedup a node (or core) than the first; three
+ * cells at least.
+ * further: `over` scales further than the other axis: the exponent log S / log growth at the ends
+ * of both lines.
+ * expected: every value of expect.csv for `quantity` ("" for all) that has a tolerance lies within
+ * it.
  *
- * The two in the middle are judged by how often they are true when the means are drawn anew from
- * their t distributions: 97.5 % of the draws and more hold, 2.5 % and less fail. */
+ * The two in the middle are judged by how often they are true when the times are drawn anew as the
+ * passes leave them uncertain (blocks.h): 97.5 % of the draws and more hold, 2.5 % and less fail.
+ * Their numbers are of geometric means over the passes. */
 #ifndef PLOTS_CLAIMS_H
 #define PLOTS_CLAIMS_H
 
