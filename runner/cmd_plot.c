@@ -40,8 +40,10 @@ judge(const results_t *results)
     claims_t *claims = claims_judge(results);
     int status = claims->n_failing + claims->n_open == 0 ? STATUS_DONE : STATUS_RUN_FAILED;
     if (status != STATUS_DONE)
-        fprintf(stderr, "dmlx plot: of %zu claims %zu do not hold and %zu lack data\n", claims->n,
-                claims->n_failing, claims->n_open);
+        fprintf(stderr,
+                "dmlx plot: %zu of %zu claims hold, so the exit status is %d: "
+                "does not hold: %zu, not enough data: %zu\n",
+                claims->n_holding, claims->n, status, claims->n_failing, claims->n_open);
     claims_free(&claims);
     return status;
 }
@@ -56,7 +58,8 @@ run(int argc, char **argv)
          "where tables/ and figures/ go (else beside the results)"},
         {"format", 'f', "LIST", OPTION_TEXT, &formats, "of svg,png,pdf (all)"},
         {"against", 'a', "RESULTS", OPTION_TEXT, &against, "draw these behind, in grey"},
-        {"judge", 0, NULL, OPTION_FLAG, &is_judged, "exit 1 unless every claim holds"},
+        {"judge", 0, NULL, OPTION_FLAG, &is_judged,
+         "exit 1 unless every claim holds (or none is made)"},
         {0},
     };
     int first = options_parse(&command_plot, options, argc, argv);

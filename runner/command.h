@@ -5,13 +5,14 @@
 #ifndef RUNNER_COMMAND_H
 #define RUNNER_COMMAND_H
 
-// What a shell sees; the man page and the README list the same six.
+// What a shell sees; the man page lists the same six.
 enum {
     STATUS_DONE = 0,
-    STATUS_RUN_FAILED = 1, // a run, a check of a data set or a comparison failed
-    STATUS_USAGE = 2,      // the command line is off
-    STATUS_BAD_SPEC = 3,   // the experiment file is off; nothing was started
-    STATUS_CLUSTER = 4,    // a host, limit or launcher cannot do what was asked
+    // A run, a check of a data set or a comparison failed; plot --judge: a claim does not hold.
+    STATUS_RUN_FAILED = 1,
+    STATUS_USAGE = 2,    // the command line is off
+    STATUS_BAD_SPEC = 3, // the experiment file is off; nothing was started
+    STATUS_CLUSTER = 4,  // a host, limit or launcher cannot do what was asked
     STATUS_INTERRUPTED = 130
 };
 
