@@ -105,11 +105,11 @@ figure_begin(const figure_source_t *source, figure_t *figure, const char *title,
 
 void
 figure_begin_with(const figure_source_t *source, figure_t *figure, const char *title,
-                  const char *note)
+                  size_t n_panels, const char *note)
 {
     figure_source_t noted = *source;
     noted.setting = plots_format("%s%s%s", source->setting, *note != '\0' ? "; " : "", note);
-    figure_begin(&noted, figure, title, 1);
+    figure_begin(&noted, figure, title, n_panels);
     free(noted.setting);
 }
 
@@ -118,11 +118,9 @@ figure_begin_alone(const figure_source_t *source, figure_t *figure, const char *
                    size_t n_panels, const line_t *line)
 {
     char *label = line_label(line);
-    figure_source_t noted = *source;
-    noted.setting = *label != '\0' ? plots_format("%s; %s alone", source->setting, label)
-                                   : plots_copy(source->setting);
-    figure_begin(&noted, figure, title, n_panels);
-    free(noted.setting);
+    char *note = *label != '\0' ? plots_format("%s alone", label) : plots_copy("");
+    figure_begin_with(source, figure, title, n_panels, note);
+    free(note);
     free(label);
 }
 
@@ -166,6 +164,40 @@ figure_family_clear(figure_family_t *family)
     *family = (figure_family_t){0};
 }
 
+figure_lines_t
+figure_lines(const figure_source_t *source, line_axis_t axis)
+{
+    figure_lines_t lines = {
+        figure_line(&source->measured, axis), figure_line(&source->reference, axis), {.n = 0}};
+    lines.family = figure_family(&lines.line, &lines.other);
+    return lines;
+}
+
+void
+figure_lines_clear(figure_lines_t *lines)
+{
+    figure_family_clear(&lines->family);
+    line_clear(&lines->line);
+    line_clear(&lines->other);
+}
+
+bool
+figure_by_lines(const figure_source_t *source, line_axis_t axis, const char *needs,
+                figure_draw_family_t *draw_family, figure_draw_alone_t *draw_alone,
+                figure_t *figure)
+{
+    figure_lines_t lines = figure_lines(source, axis);
+    bool is_drawn = false;
+    if (lines.line.n == 0)
+        figure_skip(figure, "%s", needs);
+    else if (lines.family.n > 1)
+        is_drawn = draw_family(source, &lines.family, figure);
+    else
+        is_drawn = draw_alone(source, &lines.line, &lines.other, figure);
+    figure_lines_clear(&lines);
+    return is_drawn;
+}
+
 void
 figure_tics(draft_t *script, const char *const *labels, size_t n)
 {
@@ -204,6 +236,13 @@ figure_close(draft_t *script)
 }
 
 void
+figure_bars(draft_t *script, const char *series, const char *x, const char *y, const char *color)
+{
+    figure_plot(script, series, x, y,
+                "yerrorbars linecolor rgb %s linewidth 1.5 pointtype 7 pointsize 0 notitle", color);
+}
+
+void
 figure_row_text(draft_t *csv, const char *series, const double *numbers, size_t n, const char *text)
 {
     csv_add_text(csv, series);
@@ -222,6 +261,22 @@ void
 figure_row(draft_t *csv, const char *series, const double *numbers, size_t n)
 {
     figure_row_text(csv, series, numbers, n, NULL);
+}
+
+void
+figure_point(draft_t *csv, const char *series, double x, estimate_t y)
+{
+    figure_row(csv, series, (double[]){x, y.mean, y.low, y.high}, 4);
+}
+
+void
+figure_curve(draft_t *csv, const char *series, const fit_t *fit, double from, double to, int steps)
+{
+    for (int i = 0; fit->is_good && i <= steps; i++) {
+        const double x = from + (to - from) * i / steps;
+        const fit_value_t y = fit_predict(fit, x);
+        figure_row(csv, series, (double[]){x, y.value, y.low, y.high}, 4);
+    }
 }
 
 bool

@@ -68,8 +68,7 @@ draw_times_to(const figure_source_t *source, double target, figure_t *figure)
     figure_plot(script, "reached", "position", "'time_to_accuracy_s':(0.7)",
                 "boxes fillstyle solid 1 linecolor rgb blue title 'until %.4g %% were reached'",
                 100.0 * target);
-    figure_plot(script, "reached", "position", "'time_to_accuracy_s':'low':'high'",
-                "yerrorbars linecolor rgb black linewidth 2 pointtype 7 pointsize 0 notitle");
+    figure_bars(script, "reached", "position", "'time_to_accuracy_s':'low':'high'", "black");
     figure_close(script);
     for (size_t i = 0; i < n; i++)
         free(labels[i]);

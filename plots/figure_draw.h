@@ -52,9 +52,9 @@ figure_draw_t figure_by_axis;
 // `n_panels` above one it is a multiplot of that many columns, and each panel sets its own title.
 void figure_begin(const figure_source_t *source, figure_t *figure, const char *title,
                   size_t n_panels);
-// The same with one panel and a note behind the setting, "" for none.
+// The same with a note behind the setting, "" for none.
 void figure_begin_with(const figure_source_t *source, figure_t *figure, const char *title,
-                       const char *note);
+                       size_t n_panels, const char *note);
 // The same for a figure that shows one line of a family: it says which.
 void figure_begin_alone(const figure_source_t *source, figure_t *figure, const char *title,
                         size_t n_panels, const line_t *line);
@@ -69,6 +69,10 @@ void figure_open(draft_t *script);
 void figure_plot(draft_t *script, const char *series, const char *x, const char *y,
                  const char *style, ...) __attribute__((format(printf, 5, 6)));
 void figure_close(draft_t *script);
+// Such a clause: the intervals of a series whose points another clause draws. `y` is
+// "'t_s':'t_low_s':'t_high_s'".
+void figure_bars(draft_t *script, const char *series, const char *x, const char *y,
+                 const char *color);
 // The longest line of a side; empty when it has none.
 line_t figure_line(const figure_side_t *side, line_axis_t axis);
 // A measured line and its sisters by the values of further axes, at most FIGURE_FAMILY_MAX, evenly
@@ -83,11 +87,33 @@ typedef struct {
 } figure_family_t;
 figure_family_t figure_family(const line_t *line, const line_t *reference);
 void figure_family_clear(figure_family_t *family);
+// What most figures begin with: the longest lines of both sides along an axis, and the measured
+// one's family, which is drawn in its stead where it has more than one line.
+typedef struct {
+    line_t line, other; // n = 0: none
+    figure_family_t family;
+} figure_lines_t;
+figure_lines_t figure_lines(const figure_source_t *source, line_axis_t axis);
+void figure_lines_clear(figure_lines_t *lines);
+// Draws the lines along an axis: a family of several, or the one with its reference. Each returns
+// what the figure is to return. `needs` is said where there is no line.
+typedef bool figure_draw_family_t(const figure_source_t *source, const figure_family_t *family,
+                                  figure_t *figure);
+typedef bool figure_draw_alone_t(const figure_source_t *source, const line_t *line,
+                                 const line_t *other, figure_t *figure);
+bool figure_by_lines(const figure_source_t *source, line_axis_t axis, const char *needs,
+                     figure_draw_family_t *draw_family, figure_draw_alone_t *draw_alone,
+                     figure_t *figure);
 // One row of CSV: the series' name, then numbers.
 void figure_row(draft_t *csv, const char *series, const double *numbers, size_t n);
 // The same with a text at the end.
 void figure_row_text(draft_t *csv, const char *series, const double *numbers, size_t n,
                      const char *text);
+// Rows of a series with columns x, mean, low and high: one estimate, and a fitted curve in so many
+// steps from one x to another (none where the fit is not good).
+void figure_point(draft_t *csv, const char *series, double x, estimate_t y);
+void figure_curve(draft_t *csv, const char *series, const fit_t *fit, double from, double to,
+                  int steps);
 // Says why a figure is not drawn; always false, so that it can be returned.
 bool figure_skip(figure_t *figure, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -109,10 +109,9 @@ add_model_plot(draft_t *script, const fits_extrapolation_t *e, const char *name)
     figure_plot(script, "model", "nodes", "'overhead_share'",
                 "lines linecolor rgb red linewidth 2 title 'overhead, %s'",
                 e->overhead.model->name);
-    figure_plot(script, "measured", "nodes", "'work_share':'work_low':'work_high'",
-                "yerrorbars linecolor rgb green pointtype 7 pointsize 0 notitle");
-    figure_plot(script, "measured", "nodes", "'overhead_share':'overhead_low':'overhead_high'",
-                "yerrorbars linecolor rgb red pointtype 7 pointsize 0 notitle");
+    figure_bars(script, "measured", "nodes", "'work_share':'work_low':'work_high'", "green");
+    figure_bars(script, "measured", "nodes", "'overhead_share':'overhead_low':'overhead_high'",
+                "red");
     figure_plot(script, "measured", "nodes", "'work_share'",
                 "points linecolor rgb green pointtype 5 pointsize 1.1 title 'work, %s'", name);
     figure_plot(script, "measured", "nodes", "'overhead_share'",
@@ -196,8 +195,8 @@ add_family_line(const line_t *line, size_t index, double reach, const fits_extra
                 "filledcurves linecolor rgb %s fillstyle transparent solid 0.15 notitle", color);
     figure_plot(script, model, "nodes", "'overhead_share'",
                 "lines linecolor rgb %s linewidth 2 notitle", color);
-    figure_plot(script, measured, "nodes", "'overhead_share':'overhead_low':'overhead_high'",
-                "yerrorbars linecolor rgb %s pointtype 7 pointsize 0 notitle", color);
+    figure_bars(script, measured, "nodes", "'overhead_share':'overhead_low':'overhead_high'",
+                color);
     figure_plot(script, mark, "nodes", "'work_share':'overhead_low':'overhead_high'",
                 "xerrorbars linecolor rgb %s linewidth 2.5 pointtype 13 pointsize 1.5 notitle",
                 color);
@@ -229,7 +228,7 @@ draw_family(const figure_source_t *source, const figure_family_t *family, figure
     if (is_drawn) {
         draft_add(&figure->csv, "series,nodes,work_share,work_low,work_high,overhead_share,"
                                 "overhead_low,overhead_high,label\n");
-        figure_begin_with(source, figure, "Share of communication, extrapolated to more nodes",
+        figure_begin_with(source, figure, "Share of communication, extrapolated to more nodes", 1,
                           family->note);
         draft_add(&figure->script,
                   "set xlabel 'nodes, %.3g %s each'\nset ylabel 'overhead, share of training "
@@ -251,58 +250,44 @@ draw_family(const figure_source_t *source, const figure_family_t *family, figure
     return is_drawn;
 }
 
-bool
-figure_extrapolated(const figure_source_t *source, const char *axis, figure_t *figure)
+static bool
+draw(const figure_source_t *source, const line_t *line, const line_t *other, figure_t *figure)
 {
-    (void)axis;
-    line_t line = figure_line(&source->measured, LINE_NODES);
-    line_t other = figure_line(&source->reference, LINE_NODES);
-    if (line.n == 0)
-        return figure_skip(figure, "needs cells with two or more numbers of nodes");
-    figure_family_t family = figure_family(&line, &other);
-    if (family.n > 1) {
-        const bool is_family_drawn = draw_family(source, &family, figure);
-        figure_family_clear(&family);
-        line_clear(&line);
-        return is_family_drawn;
-    }
-    figure_family_clear(&family);
-    fits_extrapolation_t e = fits_extrapolate(&line);
+    fits_extrapolation_t e = fits_extrapolate(line);
     fits_extrapolation_t o = {0};
-    if (other.n > 0)
-        o = fits_extrapolate(&other);
-    const fits_extrapolation_t *old = other.n > 0 ? &o : &e;
+    if (other->n > 0)
+        o = fits_extrapolate(other);
+    const fits_extrapolation_t *old = other->n > 0 ? &o : &e;
     const bool is_drawn = e.work.is_good && e.overhead.is_good;
     if (!is_drawn)
         figure_skip(figure, "%s", e.work.is_good ? e.overhead.note : e.work.note);
-    const double reach = reach_of(&line, &e, old);
+    const double reach = reach_of(line, &e, old);
     const bool is_logarithmic = reach > 24.0;
     draft_t *csv = &figure->csv;
     draft_t *script = &figure->script;
     if (is_drawn) {
         draft_add(csv, "series,nodes,work_share,work_low,work_high,overhead_share,overhead_low,"
                        "overhead_high,label\n");
-        add_share_points(&line, "measured", csv);
+        add_share_points(line, "measured", csv);
         add_curve(&e.work, &e.overhead, 2.0, reach, "model", csv);
-        add_share_points(&other, "reference", csv);
+        add_share_points(other, "reference", csv);
         add_curve(&old->paper_work, &old->paper_overhead, 1.0, reach, "regression", csv);
         add_mark(e.crossing, reach, "mark", "communication outgrows work at", csv);
         // Two regressions through three points have hardly any freedom left: their interval would
         // span the figure.
         add_mark((fit_value_t){old->paper_crossing.value, NAN, NAN}, reach, "old mark",
-                 other.n > 0 ? "regressions of the reference:" : "regressions:", csv);
+                 other->n > 0 ? "regressions of the reference:" : "regressions:", csv);
         figure_begin_alone(source, figure,
-                           "Shares of work and communication, extrapolated to more nodes", 1,
-                           &line);
+                           "Shares of work and communication, extrapolated to more nodes", 1, line);
         draft_add(
             script,
             "set xlabel 'nodes, %.3g %s each'\nset ylabel 'share of training time'\n"
             "set yrange [0:1.25]\nset ytics (0, 0.2, 0.4, 0.6, 0.8, 1.0)\nset format y '%%.1f'\n"
             "set xrange [0.8:%g]\neval key_below(3)\nset key font ',13'\n%s",
-            line.fixed, line.fixed == 1.0 ? "core" : "cores", reach,
+            line->fixed, line->fixed == 1.0 ? "core" : "cores", reach,
             is_logarithmic ? "set logscale x 2\n" : "set xtics 1\n");
         figure_open(script);
-        add_regression_plot(script, other.n > 0 ? source->reference.name : NULL);
+        add_regression_plot(script, other->n > 0 ? source->reference.name : NULL);
         add_model_plot(script, &e, source->measured.name);
         add_mark_plot(script, "old mark", "grey", 1.09, old->paper_crossing.value, reach,
                       is_logarithmic);
@@ -311,7 +296,13 @@ figure_extrapolated(const figure_source_t *source, const char *axis, figure_t *f
     }
     fits_extrapolation_clear(&e);
     fits_extrapolation_clear(&o);
-    line_clear(&line);
-    line_clear(&other);
     return is_drawn;
+}
+
+bool
+figure_extrapolated(const figure_source_t *source, const char *axis, figure_t *figure)
+{
+    (void)axis;
+    return figure_by_lines(source, LINE_NODES, "needs cells with two or more numbers of nodes",
+                           draw_family, draw, figure);
 }

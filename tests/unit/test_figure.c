@@ -249,10 +249,24 @@ each_value_of_a_further_axis_has_its_line(void **state)
     assert_true(corners != 0 && (corners & (corners - 1)) != 0);
     csv_free(&csv);
 
-    // A figure of one line says which, and one of four that there are more.
-    static const char *const words[][2] = {{"fig09", "batch 128"},     {"fig09", "4 of 5 values"},
-                                           {"fig07", "T is least"},    {"fig10", "batch 128: y = "},
-                                           {"fig11", "batch 8 alone"}, {"more_cost", "batch 32"}};
+    // Every figure has a line or a panel for each value, and says that there are more than four.
+    static const char *const words[][2] = {
+        {"fig09", "batch 128"},
+        {"fig09", "4 of 5 values"},
+        {"fig07", "T is least"},
+        {"fig08", "batch 8"},
+        {"fig08", "batch 128"},
+        {"fig08", "4 of 5 values"},
+        {"fig10", "batch 128: y = "},
+        {"fig11", "added nodes, batch 8"},
+        {"fig11", "added cores, batch 128"},
+        {"fig11", "4 of 5 values"},
+        {"more_efficiency", "added nodes, batch 8"},
+        {"more_efficiency", "added cores, batch 128"},
+        {"more_roof", "batch 8"},
+        {"more_roof", "batch 128"},
+        {"more_cost", "batch 32"},
+    };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         draft_t script = {0};
         path = plots_format("%s/figures/%s.gp", folder, words[i][0]);
