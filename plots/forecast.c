@@ -1,5 +1,6 @@
 #include "plots/forecast.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,13 +74,23 @@ laws_clear(laws_t *laws)
         fit_clear(&laws->fits[i]);
 }
 
-// What a forecast is asked for, at one place.
+// The numbers of nodes an inflection point is looked for at, and the terms of both models there,
+// which are the same for all draws.
+enum { LOOKS_MAX = 128 };
+typedef struct {
+    double nodes[LOOKS_MAX];
+    double work_terms[LOOKS_MAX][MODEL_TERMS_MAX];
+    double overhead_terms[LOOKS_MAX][MODEL_TERMS_MAX];
+    size_t n;
+} looks_t;
+
+// What a forecast is asked for, at one place, or over all of `looks`.
 typedef struct {
     const model_t *work, *overhead;
     model_place_t at;
     model_place_t other; // to compare with: one node, or one node or core more
     double cores_a_node;
-
+    looks_t *looks; // NULL where it is of one place; made anew for each pair of models
 } ask_t;
 
 static double
@@ -164,15 +175,48 @@ next_nodes(double nodes)
     return nodes + fmax(1.0, floor(nodes / 20.0));
 }
 
-// The first of the looked-at nodes where `is_past` holds, INFINITY when none does.
+static void
+make_looks(const ask_t *ask)
+{
+    looks_t *looks = ask->looks;
+    looks->n = 0;
+    for (double n = 1.0; n <= FORECAST_NODES_MAX; n = next_nodes(n)) {
+        assert(looks->n < LOOKS_MAX);
+        const model_place_t at = place(n, ask->cores_a_node);
+        looks->nodes[looks->n] = n;
+        ask->work->basis(&at, looks->work_terms[looks->n]);
+        ask->overhead->basis(&at, looks->overhead_terms[looks->n++]);
+    }
+}
+
+static double
+work_seen(const ask_t *ask, const double *w, size_t look)
+{
+    return model_value_of(ask->work, w, ask->looks->work_terms[look]);
+}
+
+// The first look is at one node, which has none.
+static double
+overhead_seen(const ask_t *ask, const double *o, size_t look)
+{
+    const double seen = model_value_of(ask->overhead, o, ask->looks->overhead_terms[look]);
+    return look > 0 && seen > 0.0 ? seen : 0.0;
+}
+
+static double
+time_seen(const ask_t *ask, const double *w, const double *o, size_t look)
+{
+    return work_seen(ask, w, look) + overhead_seen(ask, o, look);
+}
+
+// The first of the looked-at nodes where overhead is above work, INFINITY when there is none.
 static double
 ask_crossing(const double *w, const double *o, const void *context)
 {
     const ask_t *ask = context;
-    for (double n = 2.0; n <= FORECAST_NODES_MAX; n = next_nodes(n)) {
-        const model_place_t at = place(n, ask->cores_a_node);
-        if (overhead_of(ask, o, &at) > work_of(ask, w, &at))
-            return n;
+    for (size_t i = 1; i < ask->looks->n; i++) {
+        if (overhead_seen(ask, o, i) > work_seen(ask, w, i))
+            return ask->looks->nodes[i];
     }
     return INFINITY;
 }
@@ -181,12 +225,10 @@ static double
 ask_half(const double *w, const double *o, const void *context)
 {
     const ask_t *ask = context;
-    const model_place_t one = place(1.0, ask->cores_a_node);
-    const double alone = time_of(ask, w, o, &one);
-    for (double n = 2.0; n <= FORECAST_NODES_MAX; n = next_nodes(n)) {
-        const model_place_t at = place(n, ask->cores_a_node);
-        if (alone / time_of(ask, w, o, &at) < 0.5 * n)
-            return n;
+    const double alone = time_seen(ask, w, o, 0);
+    for (size_t i = 1; i < ask->looks->n; i++) {
+        if (alone < 0.5 * ask->looks->nodes[i] * time_seen(ask, w, o, i))
+            return ask->looks->nodes[i];
     }
     return INFINITY;
 }
@@ -195,18 +237,17 @@ static double
 ask_least(const double *w, const double *o, const void *context)
 {
     const ask_t *ask = context;
-    double best = INFINITY;
-    double best_nodes = 1.0;
-    for (double n = 1.0; n <= FORECAST_NODES_MAX; n = next_nodes(n)) {
-        const model_place_t at = place(n, ask->cores_a_node);
-        const double time = time_of(ask, w, o, &at);
-        if (time < best) {
-            best = time;
-            best_nodes = n;
+    double least = INFINITY;
+    size_t best = 0;
+    for (size_t i = 0; i < ask->looks->n; i++) {
+        const double time = time_seen(ask, w, o, i);
+        if (time < least) {
+            least = time;
+            best = i;
         }
     }
     // Still falling at the end of what is looked at.
-    return next_nodes(best_nodes) > FORECAST_NODES_MAX ? INFINITY : best_nodes;
+    return best + 1 == ask->looks->n ? INFINITY : ask->looks->nodes[best];
 }
 
 // The answer of the best pair of models, its band widened by every pair of rivals.
@@ -218,6 +259,8 @@ answer(const laws_t *work, const laws_t *overhead, fit_function_t *function, ask
         for (size_t j = 0; j < overhead->n; j++) {
             ask.work = work->fits[i].model;
             ask.overhead = overhead->fits[j].model;
+            if (ask.looks != NULL)
+                make_looks(&ask);
             const fit_value_t other =
                 fit_interval(&work->fits[i], &overhead->fits[j], function, &ask);
             if (i == 0 && j == 0)
@@ -300,7 +343,8 @@ static void
 fill_inflections(forecast_t *forecast, const laws_t *work, const laws_t *overhead)
 {
     const double c = forecast->cores_a_node;
-    const ask_t ask = {.cores_a_node = c};
+    looks_t looks;
+    const ask_t ask = {.cores_a_node = c, .looks = &looks};
     forecast->overhead_exceeds_work = answer(work, overhead, ask_crossing, ask);
     forecast->least_time = answer(work, overhead, ask_least, ask);
     forecast->half_efficiency = answer(work, overhead, ask_half, ask);

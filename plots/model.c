@@ -378,14 +378,20 @@ model_named(const char *name)
 }
 
 double
-model_value_at(const model_t *model, const double *coefficients, const model_place_t *at)
+model_value_of(const model_t *model, const double *coefficients, const double *terms)
 {
-    double terms[MODEL_TERMS_MAX];
-    model->basis(at, terms);
     double sum = 0.0;
     for (size_t i = 0; i < model->n_terms; i++)
         sum += coefficients[i] * terms[i];
     return model->is_logarithmic ? exp(sum) : sum;
+}
+
+double
+model_value_at(const model_t *model, const double *coefficients, const model_place_t *at)
+{
+    double terms[MODEL_TERMS_MAX];
+    model->basis(at, terms);
+    return model_value_of(model, coefficients, terms);
 }
 
 double

@@ -43,6 +43,9 @@ typedef struct {
 const model_t *model_at(size_t index);
 // The model of that name, or NULL.
 const model_t *model_named(const char *name);
+// The model's value where its basis has these terms: for who asks at one place for many
+// coefficients.
+double model_value_of(const model_t *model, const double *coefficients, const double *terms);
 // The model's value there, and where x is all it sees.
 double model_value_at(const model_t *model, const double *coefficients, const model_place_t *at);
 double model_value(const model_t *model, const double *coefficients, double x);

@@ -280,6 +280,30 @@ rounds_tell_communication_from_straggling(void **state)
     summary_free(&summary);
 }
 
+// The first coefficient where it is at least the fitted one; the others are no answer.
+static double
+ask_upper_half(const double *first, const double *second, const void *context)
+{
+    (void)second;
+    const fit_t *fit = context;
+    return first[0] >= fit->coefficients[0] ? first[0] : NAN;
+}
+
+static void
+draws_without_an_answer_are_left_out(void **state)
+{
+    (void)state;
+    const fit_point_t points[] = {{.x = 1, .y = 10}, {.x = 2, .y = 13}, {.x = 3, .y = 14},
+                                  {.x = 4, .y = 17}, {.x = 5, .y = 18}, {.x = 6, .y = 21}};
+    fit_t fit = fit_model(model_named("linear"), points, 6);
+    const fit_value_t all = fit_parameter(&fit, 0);
+    const fit_value_t half = fit_interval(&fit, NULL, ask_upper_half, &fit);
+    assert_true(half.low == fit.coefficients[0]);
+    // Of half the draws the upper fortieth is the upper eightieth of all.
+    assert_true(half.high > all.high);
+    fit_clear(&fit);
+}
+
 int
 main(void)
 {
@@ -295,6 +319,7 @@ main(void)
         cmocka_unit_test(lines_cross_where_they_cross),
         cmocka_unit_test(rounds_tell_communication_from_straggling),
         cmocka_unit_test(the_papers_regressions_give_the_papers_limit),
+        cmocka_unit_test(draws_without_an_answer_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
