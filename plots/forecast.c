@@ -293,20 +293,24 @@ row_of(const laws_t *work, const laws_t *overhead, double nodes, double cores_a_
     };
 }
 
-// Every finished run of the cells with the first values of the further axes, in nodes and cores.
+// Every finished run of the cells with the line's values of the further axes, in nodes and cores;
+// of other sets, those with the first values.
 static fit_point_t *
-grid_points(const summary_t *const *summaries, size_t n_summaries, quantity_t quantity, size_t *n)
+grid_points(const summary_t *const *summaries, size_t n_summaries, const line_t *line,
+            quantity_t quantity, size_t *n)
 {
     fit_point_t *points = NULL;
     *n = 0;
     for (size_t s = 0; s < n_summaries; s++) {
         const results_set_t *set = summaries[s]->set;
+        char *const *values =
+            summaries[s] == line->summary ? line_cell(line, 0)->values : set->runs[0].values;
         for (size_t i = 0; i < set->n_runs; i++) {
             const results_run_t *run = &set->runs[i];
-            bool is_first = run->is_done;
-            for (size_t a = 0; is_first && a < set->n_axes; a++)
-                is_first = strcmp(run->values[a], set->runs[0].values[a]) == 0;
-            if (!is_first)
+            bool is_meant = run->is_done;
+            for (size_t a = 0; is_meant && a < set->n_axes; a++)
+                is_meant = strcmp(run->values[a], values[a]) == 0;
+            if (!is_meant)
                 continue;
             points = plots_resize(points, *n + 1, sizeof *points);
             points[(*n)++] = (fit_point_t){.x = run->cores,
@@ -319,11 +323,11 @@ grid_points(const summary_t *const *summaries, size_t n_summaries, quantity_t qu
 }
 
 static laws_t
-grid_laws(const summary_t *const *summaries, size_t n, quantity_t quantity,
+grid_laws(const summary_t *const *summaries, size_t n, const line_t *line, quantity_t quantity,
           const char *const *names)
 {
     size_t n_points;
-    fit_point_t *points = grid_points(summaries, n, quantity, &n_points);
+    fit_point_t *points = grid_points(summaries, n, line, quantity, &n_points);
     laws_t laws = laws_of(names, points, n_points);
     free(points);
     return laws;
@@ -415,6 +419,13 @@ forecast_line(const line_t *line, const summary_t *const *summaries, size_t n_su
     const results_set_t *set = line->summary->set;
     forecast->set = plots_copy(set->name);
     forecast->setting = setting_of(set, line);
+    forecast->n_axes = set->n_axes;
+    forecast->axes = plots_alloc(set->n_axes, sizeof(char *));
+    forecast->values = plots_alloc(set->n_axes, sizeof(char *));
+    for (size_t i = 0; i < set->n_axes; i++) {
+        forecast->axes[i] = plots_copy(set->axes[i].setting);
+        forecast->values[i] = plots_copy(line_cell(line, 0)->values[i]);
+    }
     forecast->cores_a_node = is_on_line ? line->fixed : cores_a_node;
     forecast->largest = line_x(line, line->n - 1);
     const fit_value_t unknown = {NAN, NAN, NAN};
@@ -422,8 +433,9 @@ forecast_line(const line_t *line, const summary_t *const *summaries, size_t n_su
     laws_t work = line_laws(line, QUANTITY_WORK, WORK_LAWS);
     laws_t overhead = line_laws(line, QUANTITY_OVERHEAD, OVERHEAD_LAWS);
     consider_rounds(&overhead, line);
-    laws_t work_grid = grid_laws(summaries, n_summaries, QUANTITY_WORK, WORK_GRID);
-    laws_t overhead_grid = grid_laws(summaries, n_summaries, QUANTITY_OVERHEAD, OVERHEAD_GRID);
+    laws_t work_grid = grid_laws(summaries, n_summaries, line, QUANTITY_WORK, WORK_GRID);
+    laws_t overhead_grid =
+        grid_laws(summaries, n_summaries, line, QUANTITY_OVERHEAD, OVERHEAD_GRID);
     const int result = fill(forecast, is_on_line ? &work : &work_grid,
                             is_on_line ? &overhead : &overhead_grid, nodes, n, error);
     if (result == PLOTS_OK)
@@ -435,48 +447,115 @@ forecast_line(const line_t *line, const summary_t *const *summaries, size_t n_su
     return result;
 }
 
-int
-forecast_new(const results_t *results, const double *nodes, size_t n, double cores_a_node,
-             forecast_t **forecast, plots_error_t *error)
-{
-    summary_t **summaries = plots_alloc(results->n_sets, sizeof(summary_t *));
-    for (size_t i = 0; i < results->n_sets; i++)
-        summaries[i] = summary_new(&results->sets[i]);
-    const summary_t *const *all = (const summary_t *const *)summaries;
-    line_t line = line_find(all, results->n_sets, LINE_NODES);
-    forecast_t *made = plots_alloc(1, sizeof *made);
-    int result;
-    if (line.n == 0)
-        result = plots_fail(error, PLOTS_EMPTY,
-                            "nothing to forecast from in '%s': it needs finished cells with "
-                            "different numbers of nodes and as many cores a node",
-                            results->root);
-    else
-        result = forecast_line(&line, all, results->n_sets, nodes, n, cores_a_node, made, error);
-    if (result == PLOTS_OK)
-        *forecast = made;
-    else
-        forecast_free(&made);
-    line_clear(&line);
-    for (size_t i = 0; i < results->n_sets; i++)
-        summary_free(&summaries[i]);
-    free(summaries);
-    return result;
-}
-
-void
+static void
 forecast_free(forecast_t **forecast)
 {
     if (*forecast == NULL)
         return;
     free((*forecast)->set);
     free((*forecast)->setting);
+    for (size_t i = 0; i < (*forecast)->n_axes; i++) {
+        free((*forecast)->axes[i]);
+        free((*forecast)->values[i]);
+    }
+    free((*forecast)->axes);
+    free((*forecast)->values);
     free((*forecast)->work_model);
     free((*forecast)->overhead_model);
     free((*forecast)->rows);
     free((*forecast)->note);
     free(*forecast);
     *forecast = NULL;
+}
+
+// The summaries of all sets, and the line a forecast rests on with its sisters.
+typedef struct {
+    summary_t **summaries;
+    size_t n_summaries;
+    line_t *lines; // that of the first values comes first
+    size_t n;
+} ground_t;
+
+static ground_t
+ground_of(const results_t *results)
+{
+    ground_t ground = {.n_summaries = results->n_sets};
+    ground.summaries = plots_alloc(results->n_sets, sizeof(summary_t *));
+    for (size_t i = 0; i < results->n_sets; i++)
+        ground.summaries[i] = summary_new(&results->sets[i]);
+    line_t line =
+        line_find((const summary_t *const *)ground.summaries, results->n_sets, LINE_NODES);
+    ground.n = line_family(&line, &ground.lines);
+    line_clear(&line);
+    return ground;
+}
+
+static void
+ground_clear(ground_t *ground)
+{
+    for (size_t i = 0; i < ground->n; i++)
+        line_clear(&ground->lines[i]);
+    free(ground->lines);
+    for (size_t i = 0; i < ground->n_summaries; i++)
+        summary_free(&ground->summaries[i]);
+    free(ground->summaries);
+}
+
+static int
+forecast_one(const ground_t *ground, size_t index, const double *nodes, size_t n,
+             double cores_a_node, forecast_t **forecast, plots_error_t *error)
+{
+    forecast_t *made = plots_alloc(1, sizeof *made);
+    const int result =
+        forecast_line(&ground->lines[index], (const summary_t *const *)ground->summaries,
+                      ground->n_summaries, nodes, n, cores_a_node, made, error);
+    if (result == PLOTS_OK)
+        *forecast = made;
+    else
+        forecast_free(&made);
+    return result;
+}
+
+int
+forecasts_new(const results_t *results, const double *nodes, size_t n, double cores_a_node,
+              forecast_t ***forecasts, size_t *n_forecasts, draft_t *left_out, plots_error_t *error)
+{
+    ground_t ground = ground_of(results);
+    forecast_t **made = plots_alloc(ground.n, sizeof(forecast_t *));
+    size_t n_made = 0;
+    int result = plots_fail(error, PLOTS_EMPTY,
+                            "nothing to forecast from in '%s': it needs finished cells with "
+                            "different numbers of nodes and as many cores a node",
+                            results->root);
+    for (size_t i = 0; i < ground.n; i++) {
+        plots_error_t fault = {""};
+        const int one = forecast_one(&ground, i, nodes, n, cores_a_node, &made[n_made], &fault);
+        if (one == PLOTS_OK) {
+            n_made++;
+            continue;
+        }
+        char *label = line_label(&ground.lines[i]);
+        draft_add(left_out, "%s: %s\n", label, fault.text);
+        free(label);
+        result = plots_fail(error, one, "%s", fault.text);
+    }
+    ground_clear(&ground);
+    if (n_made == 0) {
+        free(made);
+        return result;
+    }
+    *forecasts = made;
+    *n_forecasts = n_made;
+    return PLOTS_OK;
+}
+
+void
+forecasts_free(forecast_t ***forecasts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        forecast_free(&(*forecasts)[i]);
+    free(*forecasts);
+    *forecasts = NULL;
 }
 
 size_t

@@ -29,6 +29,10 @@ typedef struct {
 typedef struct {
     char *set;     // whose line of nodes it rests on
     char *setting; // what that was measured on
+    // Of the set's further axes: their settings ("cluster.emulate.link_mbit"), and the values it is
+    // of.
+    char **axes, **values;
+    size_t n_axes;
     double cores_a_node;
     double largest; // nodes that were measured
     char *work_model, *overhead_model;
@@ -44,11 +48,15 @@ typedef struct {
     char *note; // "" or what stands in the way of more
 } forecast_t;
 
-// Forecasts to each number of nodes. `cores_a_node` 0 takes that of the longest line of nodes.
-// PLOTS_EMPTY: there is nothing to extrapolate from; the text says what to measure.
-int forecast_new(const results_t *results, const double *nodes, size_t n, double cores_a_node,
-                 forecast_t **forecast, plots_error_t *error);
-void forecast_free(forecast_t **forecast);
+// Forecasts to each number of nodes, one forecast for each value of the further axes of the set
+// with the longest line of nodes, in the order of its cells; one where it has no such axis.
+// `cores_a_node` 0 takes that of the line. A value that cannot be forecast is left out, and why is
+// added to `left_out`, a line each. PLOTS_EMPTY: there is nothing to extrapolate from at all; the
+// text says what to measure. The caller frees all by forecasts_free.
+int forecasts_new(const results_t *results, const double *nodes, size_t n, double cores_a_node,
+                  forecast_t ***forecasts, size_t *n_forecasts, draft_t *left_out,
+                  plots_error_t *error);
+void forecasts_free(forecast_t ***forecasts, size_t n);
 
 // "1:64", "1,2,4:8" as numbers; the caller frees them. 0 when it cannot be understood or has more
 // than FORECAST_NODES_MAX.
@@ -56,7 +64,8 @@ size_t forecast_parse_nodes(const char *text, double **nodes);
 
 // The rows as a table with the inflection points beneath, the caller frees it.
 grid_t *forecast_grid(const forecast_t *forecast);
-// In any format; CSV and JSON have full numbers and the ends of all bands.
-void forecast_draft(const forecast_t *forecast, table_format_t format, draft_t *draft);
+// All of them, in any format. CSV and JSON have full numbers and the ends of all bands; CSV has a
+// column for each further axis, and JSON is an array where there are several.
+void forecasts_draft(forecast_t *const *forecasts, size_t n, table_format_t format, draft_t *draft);
 
 #endif

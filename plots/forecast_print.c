@@ -33,7 +33,7 @@ add_point(draft_t *notes, const char *what, fit_value_t nodes)
     else if (isinf(nodes.value))
         draft_add(notes, "not up to %d nodes", FORECAST_NODES_MAX);
     else
-        draft_add(notes, "at %.0f nodes", nodes.value);
+        draft_add(notes, "at %.0f node%s", nodes.value, nodes.value == 1.0 ? "" : "s");
     if (isfinite(nodes.low) && isfinite(nodes.high))
         draft_add(notes, " (95 %%: %.0f to %.0f)", nodes.low, nodes.high);
     else if (isfinite(nodes.low))
@@ -49,7 +49,7 @@ add_gain(draft_t *notes, const forecast_t *forecast, const char *what, fit_value
     draft_add(notes, "%s at %.0f nodes: T %s by %.3g s", what, forecast->largest,
               gain.value >= 0.0 ? "falls" : "rises", fabs(gain.value));
     if (isfinite(gain.low) && isfinite(gain.high))
-        draft_add(notes, " (95 %%: %+.3g to %+.3g s)", -gain.high, -gain.low);
+        draft_add(notes, " (95 %%: %+.3g to %+.3g s)", 0.0 - gain.high, 0.0 - gain.low);
     draft_add(notes, "\n");
 }
 
@@ -125,15 +125,29 @@ value_at(const forecast_row_t *row, size_t column)
 }
 
 static void
-add_csv(const forecast_t *forecast, draft_t *draft)
+add_csv_header(const forecast_t *forecast, draft_t *draft)
 {
-    draft_add(draft, "set,nodes,cores,is_measured");
+    draft_add(draft, "set");
+    for (size_t i = 0; i < forecast->n_axes; i++) {
+        draft_add(draft, ",");
+        csv_add_text(draft, forecast->axes[i]);
+    }
+    draft_add(draft, ",nodes,cores,is_measured");
     for (size_t i = 0; i < N_COLUMNS; i++)
         draft_add(draft, ",%s,%s_low,%s_high", COLUMNS[i].name, COLUMNS[i].name, COLUMNS[i].name);
     draft_add(draft, "\n");
+}
+
+static void
+add_csv(const forecast_t *forecast, draft_t *draft)
+{
     for (size_t i = 0; i < forecast->n_rows; i++) {
         const forecast_row_t *row = &forecast->rows[i];
         csv_add_text(draft, forecast->set);
+        for (size_t j = 0; j < forecast->n_axes; j++) {
+            draft_add(draft, ",");
+            csv_add_text(draft, forecast->values[j]);
+        }
         draft_add(draft, ",%.0f,%.9g,%s", row->nodes, row->cores, row->is_measured ? "yes" : "no");
         for (size_t j = 0; j < N_COLUMNS; j++) {
             const fit_value_t *value = value_at(row, j);
@@ -163,8 +177,8 @@ json_value(fit_value_t value)
     return object;
 }
 
-static void
-add_json(const forecast_t *forecast, draft_t *draft)
+static json_t *
+json_forecast(const forecast_t *forecast)
 {
     json_t *rows = json_array();
     for (size_t i = 0; i < forecast->n_rows; i++) {
@@ -178,6 +192,8 @@ add_json(const forecast_t *forecast, draft_t *draft)
     }
     json_t *whole = json_object();
     json_object_set_new(whole, "set", json_string(forecast->set));
+    for (size_t i = 0; i < forecast->n_axes; i++)
+        json_object_set_new(whole, forecast->axes[i], json_string(forecast->values[i]));
     json_object_set_new(whole, "cores_a_node", json_real(forecast->cores_a_node));
     json_object_set_new(whole, "work_model", json_string(forecast->work_model));
     json_object_set_new(whole, "overhead_model", json_string(forecast->overhead_model));
@@ -188,6 +204,15 @@ add_json(const forecast_t *forecast, draft_t *draft)
     json_object_set_new(whole, "one_more_node_s", json_value(forecast->one_more_node_s));
     json_object_set_new(whole, "one_more_core_s", json_value(forecast->one_more_core_s));
     json_object_set_new(whole, "rows", rows);
+    return whole;
+}
+
+static void
+add_json(forecast_t *const *forecasts, size_t n, draft_t *draft)
+{
+    json_t *whole = n == 1 ? json_forecast(forecasts[0]) : json_array();
+    for (size_t i = 0; n > 1 && i < n; i++)
+        json_array_append_new(whole, json_forecast(forecasts[i]));
     char *text = json_dumps(whole, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     draft_add(draft, "%s\n", text);
     free(text);
@@ -195,17 +220,22 @@ add_json(const forecast_t *forecast, draft_t *draft)
 }
 
 void
-forecast_draft(const forecast_t *forecast, table_format_t format, draft_t *draft)
+forecasts_draft(forecast_t *const *forecasts, size_t n, table_format_t format, draft_t *draft)
 {
-    if (format == TABLE_CSV) {
-        add_csv(forecast, draft);
-        return;
-    }
     if (format == TABLE_JSON) {
-        add_json(forecast, draft);
+        add_json(forecasts, n, draft);
         return;
     }
-    grid_t *grid = forecast_grid(forecast);
-    grid_render(grid, format, draft);
-    grid_free(&grid);
+    if (format == TABLE_CSV)
+        add_csv_header(forecasts[0], draft);
+    for (size_t i = 0; i < n; i++) {
+        if (format == TABLE_CSV) {
+            add_csv(forecasts[i], draft);
+            continue;
+        }
+        grid_t *grid = forecast_grid(forecasts[i]);
+        draft_add(draft, i > 0 ? "\n" : "");
+        grid_render(grid, format, draft);
+        grid_free(&grid);
+    }
 }

@@ -165,19 +165,25 @@ add_forecast(draft_t *page, const results_t *results)
     const double step = fmax(1.0, ceil(2.0 * largest / 16.0));
     for (double node = 1.0; node <= 2.0 * largest && n < 64; node += step)
         nodes[n++] = node;
-    forecast_t *forecast = NULL;
+    forecast_t **forecasts = NULL;
+    size_t n_forecasts = 0;
+    draft_t left_out = {0};
     plots_error_t error = {""};
     draft_add(page, "<section id=\"forecast\">\n<h2>Forecast</h2>\n");
-    if (forecast_new(results, nodes, n, 0, &forecast, &error) == PLOTS_OK) {
-        grid_t *grid = forecast_grid(forecast);
+    const int result =
+        forecasts_new(results, nodes, n, 0, &forecasts, &n_forecasts, &left_out, &error);
+    for (size_t i = 0; i < n_forecasts; i++) {
+        grid_t *grid = forecast_grid(forecasts[i]);
         grid_html(grid, page);
         grid_free(&grid);
-        forecast_free(&forecast);
-    } else {
-        draft_add(page, "<p>");
-        html_add(page, error.text);
-        draft_add(page, ".</p>\n");
     }
+    if (result != PLOTS_OK || left_out.length > 0) {
+        draft_add(page, "<p>");
+        html_add(page, result != PLOTS_OK ? error.text : left_out.text);
+        draft_add(page, "</p>\n");
+    }
+    forecasts_free(&forecasts, n_forecasts);
+    draft_clear(&left_out);
     draft_add(page, "</section>\n");
 }
 

@@ -17,14 +17,21 @@ predict(const results_t *results, const double *nodes, size_t n_nodes, double co
         table_format_t format)
 {
     plots_error_t error = {{0}};
-    forecast_t *forecast = NULL;
-    if (forecast_new(results, nodes, n_nodes, cores_a_node, &forecast, &error) != PLOTS_OK)
+    forecast_t **forecasts = NULL;
+    size_t n_forecasts = 0;
+    draft_t left_out = {0}, draft = {0};
+    if (forecasts_new(results, nodes, n_nodes, cores_a_node, &forecasts, &n_forecasts, &left_out,
+                      &error) != PLOTS_OK) {
+        draft_clear(&left_out);
         return say(error.text);
-    draft_t draft = {0};
-    forecast_draft(forecast, format, &draft);
+    }
+    if (left_out.length > 0)
+        fprintf(stderr, "dmlx predict: left out: %s", left_out.text);
+    forecasts_draft(forecasts, n_forecasts, format, &draft);
     fwrite(draft.text, 1, draft.length, stdout);
+    forecasts_free(&forecasts, n_forecasts);
     draft_clear(&draft);
-    forecast_free(&forecast);
+    draft_clear(&left_out);
     return fflush(stdout) == 0 ? STATUS_DONE : say("standard output cannot be written");
 }
 
