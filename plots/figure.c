@@ -211,6 +211,24 @@ figure_tics(draft_t *script, const char *const *labels, size_t n)
 }
 
 void
+figure_cell_tics(draft_t *script, const char *const *labels, size_t n, size_t key_lines)
+{
+    size_t n_letters = 0;
+    size_t longest = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t length = strlen(labels[i]);
+        n_letters += length;
+        longest = length > longest ? length : longest;
+    }
+    figure_tics(script, labels, n);
+    draft_add(script, "eval key_below(%zu)\n", key_lines);
+    // A letter of a name aslant takes about three tenths of a line.
+    if (n > 14 || n_letters > 80)
+        draft_add(script, "set xtics rotate by -40\nset bmargin %.3g\n",
+                  3.6 + 1.25 * (double)key_lines + 0.3 * (double)longest);
+}
+
+void
 figure_open(draft_t *script)
 {
     draft_add(script, "plot NaN notitle");

@@ -90,7 +90,7 @@ add_mean_plot(draft_t *script, const char *series, const char *color, const char
 
 // Names the cells below the axis, and each result set above the first of its cells.
 static void
-add_cell_names(const figure_source_t *source, draft_t *script)
+add_cell_names(const figure_source_t *source, size_t key_lines, draft_t *script)
 {
     char **labels = NULL;
     size_t n = 0;
@@ -113,7 +113,7 @@ add_cell_names(const figure_source_t *source, draft_t *script)
                       "set arrow from %g, graph 0 to %g, graph 1 nohead linecolor rgb pale\n",
                       (double)first - 0.5, (double)first - 0.5);
     }
-    figure_tics(script, (const char *const *)labels, n);
+    figure_cell_tics(script, (const char *const *)labels, n, key_lines);
     for (size_t i = 0; i < n; i++)
         free(labels[i]);
     free(labels);
@@ -121,16 +121,15 @@ add_cell_names(const figure_source_t *source, draft_t *script)
 
 static void
 add_accuracy_script(const figure_source_t *source, const values_t *measured,
-                    const values_t *reference, bool is_crowded, draft_t *script)
+                    const values_t *reference, draft_t *script)
 {
     draft_add(script,
               "set ylabel 'accuracy on the test set, %%'\nset xrange [-0.6:%zu.6]\nset xlabel "
               "\"nodes : cores of the whole cluster\\n{/*0.8 bars: 95 %% intervals; band: mean of "
               "all cells ± one standard deviation}\"\nset offsets 0, 0, graph 0.1, graph 0.1\n"
-              "eval key_below(%d)\n",
-              measured->n - 1, (reference->n > 0 ? 3 : 2) + (is_crowded ? 2 : 0));
-    add_cell_names(source, script);
-    draft_add(script, is_crowded ? "set xtics rotate by -40\n" : "");
+              "set yrange [0<*:*<100]\n",
+              measured->n - 1);
+    add_cell_names(source, reference->n > 0 ? 3 : 2, script);
     figure_open(script);
     figure_plot(script, "mean", "position", "(100*column('low')):(100*column('high'))",
                 "filledcurves linecolor rgb blue fillstyle transparent solid 0.12 notitle");
@@ -154,11 +153,9 @@ figure_accuracies(const figure_source_t *source, const char *axis, figure_t *fig
     (void)axis;
     values_t measured = {0};
     values_t reference = {0};
-    bool has_axes = false;
     draft_add(&figure->csv, "series,position,accuracy,low,high,label\n");
     for (size_t i = 0; i < source->measured.n; i++) {
         const summary_t *summary = source->measured.summaries[i];
-        has_axes = has_axes || summary->set->n_axes > 0;
         for (size_t j = 0; j < summary->n_cells; j++) {
             if (isfinite(summary->cells[j].quantities[QUANTITY_ACCURACY].mean))
                 add_accuracy(source, i, j, (double)measured.n, &measured, &reference, &figure->csv);
@@ -170,7 +167,7 @@ figure_accuracies(const figure_source_t *source, const char *axis, figure_t *fig
         if (reference.n > 0)
             add_mean(&figure->csv, "reference mean", &reference, (double)n - 0.4);
         figure_begin(source, figure, "Accuracy of all test cases, mean ± standard deviation", 1);
-        add_accuracy_script(source, &measured, &reference, has_axes || n > 16, &figure->script);
+        add_accuracy_script(source, &measured, &reference, &figure->script);
     } else {
         figure_skip(figure, "no cell has an accuracy");
     }
@@ -414,10 +411,11 @@ add_axis_panel(const panel_t *panel, const group_t *groups, size_t n_groups, boo
 {
     static const char *const colors[GROUPS_MAX] = {"blue", "orange", "green",
                                                    "red",  "purple", "sky"};
-    draft_add(script,
-              "set title '%s'\nset yrange [%s]\nset offsets 0, 0, graph %s, graph %s\nset key %s\n",
-              panel->title, panel->range, has_key ? "0.3" : "0.05",
-              panel->range[0] == '0' ? "0" : "0.05", has_key ? "top right" : "off");
+    draft_add(script, "set title ");
+    figure_quote(script, panel->title);
+    draft_add(script, "\nset yrange [%s]\nset offsets 0, 0, graph %s, graph %s\nset key %s\n",
+              panel->range, has_key ? "0.3" : "0.05",
+              strcmp(panel->range, "0:*") == 0 ? "0" : "0.05", has_key ? "top right" : "off");
     char *y = plots_format("(%g*column('%s'))", panel->scale, panel->column);
     char *bars = plots_format("%s:(%g*column('%s_low')):(%g*column('%s_high'))", y, panel->scale,
                               panel->column, panel->scale, panel->column);
@@ -467,7 +465,7 @@ figure_by_axis(const figure_source_t *source, const char *axis, figure_t *figure
         char *against = plots_format("speedup against %s %s", described->name, places[0]);
         const panel_t panels[] = {{"training time, s", "t_s", 1, "0:*"},
                                   {against, "speedup", 1, "0:*"},
-                                  {"accuracy, %", "accuracy", 100, "*:*"}};
+                                  {"accuracy, %", "accuracy", 100, "0<*:*<100"}};
         for (size_t i = 0; i < 3; i++)
             add_axis_panel(&panels[i], groups, n_groups, i == 0, &figure->script);
         free(against);

@@ -50,14 +50,9 @@ draw_times_to(const figure_source_t *source, double target, figure_t *figure)
     draft_t *script = &figure->script;
     draft_add(script,
               "set ylabel 'seconds of training'\nset yrange [0:*]\nset xrange [-0.6:%zu.6]\nset "
-              "xlabel 'nodes : cores of the whole cluster'\neval key_below(1)\nset border 2\n",
+              "xlabel 'nodes : cores of the whole cluster'\nset border 2\n",
               n - 1);
-    figure_tics(script, (const char *const *)labels, n);
-    size_t n_letters = 0;
-    for (size_t i = 0; i < n; i++)
-        n_letters += strlen(labels[i]);
-    if (n > 14 || n_letters > 80)
-        draft_add(script, "set xtics rotate by -40\nset bmargin 8\n");
+    figure_cell_tics(script, (const char *const *)labels, n, 1);
     figure_open(script);
     figure_plot(script, "missed", "position", "'t_s':(0.7)",
                 "boxes fillstyle solid 1 linecolor rgb pale notitle");
@@ -190,7 +185,7 @@ bounds_of(const figure_side_t *side)
     const double width = fmax(bounds.right - bounds.left, 0.01 * bounds.right);
     const double height = fmax(bounds.top - bounds.bottom, 0.01);
     return (box_t){fmax(0.0, bounds.left - 0.08 * width), bounds.right + 0.12 * width,
-                   bounds.bottom - 0.1 * height, bounds.top + 0.1 * height};
+                   fmax(0.0, bounds.bottom - 0.1 * height), fmin(1.0, bounds.top + 0.1 * height)};
 }
 
 // Every drawn cell as a spot, and its row of the CSV but for where its label stands.

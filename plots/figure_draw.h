@@ -62,6 +62,9 @@ void figure_begin_alone(const figure_source_t *source, figure_t *figure, const c
 void figure_quote(draft_t *script, const char *text);
 // Names the places 0, 1, 2 … of the horizontal axis.
 void figure_tics(draft_t *script, const char *const *labels, size_t n);
+// The same for cells of all kinds, above an axis label and a key of so many lines: many or long
+// names are set aslant, with room for the longest.
+void figure_cell_tics(draft_t *script, const char *const *labels, size_t n, size_t key_lines);
 // One clause of a plot: the rows of `series`, their column `x` against `y` (gnuplot's
 // "'t_s':'t_low_s'" or an expression), drawn as `style` says. A plot is opened before its first
 // clause and closed after its last.

@@ -63,11 +63,9 @@ figure_rounds(const figure_source_t *source, const char *axis, figure_t *figure)
     draft_t *script = &figure->script;
     draft_add(script,
               "set ylabel 'seconds a round'\nset yrange [0:*]\nset xrange [-0.6:%zu.6]\nset xlabel "
-              "'nodes : cores of the whole cluster'\neval key_below(1)\nset border 2\n",
+              "'nodes : cores of the whole cluster'\nset border 2\n",
               n - 1);
-    figure_tics(script, (const char *const *)labels, n);
-    if (n > 14)
-        draft_add(script, "set xtics rotate by -40\nset bmargin 8\n");
+    figure_cell_tics(script, (const char *const *)labels, n, 1);
     figure_open(script);
     // Drawn from the top of the stack down, each box over the one before.
     static const char *const stack[] = {

@@ -65,11 +65,13 @@ add_error(draft_t *notes, const char *what, const char *model, double error)
 grid_t *
 forecast_grid(const forecast_t *forecast)
 {
-    char *title =
-        plots_format("Forecast from %s, %.3g %s a node", forecast->set, forecast->cores_a_node,
-                     forecast->cores_a_node == 1.0 ? "core" : "cores");
-    grid_t *grid = grid_new(title, 8);
-    free(title);
+    draft_t title = {0};
+    draft_add(&title, "Forecast from %s, %.3g %s a node", forecast->set, forecast->cores_a_node,
+              forecast->cores_a_node == 1.0 ? "core" : "cores");
+    for (size_t i = 0; i < forecast->n_axes; i++)
+        draft_add(&title, ", %s %s", forecast->axes[i], forecast->values[i]);
+    grid_t *grid = grid_new(title.text, 8);
+    draft_clear(&title);
     grid->subtitle = plots_copy(forecast->setting);
     static const char *const headers[] = {"nodes", "", "T s", "W s", "O s", "O%", "S", "S/n"};
     for (size_t i = 0; i < 8; i++)
