@@ -15,6 +15,7 @@
 #include "runner/phase.h"
 #include "runner/run_keys.h"
 #include "runner/signals.h"
+#include "runner/text.h"
 
 enum {
     TICK_MS = 200,
@@ -58,6 +59,8 @@ typedef struct attempt {
     bool *is_renewed; // (nodes) started again, and the coordinator does not know yet
     int *n_respawns;  // (nodes) since the last whole round
     int rounds_done;
+    char **hosts;    // (nodes) where the workers run, as they told; NULL: not yet
+    char host[256];  // where the coordinator or the standalone role runs, as it told
     bool is_trained; // the last round is done: nobody needs to be started again
     double over_s;   // when the coordinator ended well, all being told; 0: it has not
     char note[REPORT_TEXT_MAX];
@@ -200,6 +203,23 @@ take_loss(attempt_t *attempt, const report_t *report)
 }
 
 static void
+take_host(attempt_t *attempt, int rank, const char *host)
+{
+    free(attempt->hosts[rank]);
+    attempt->hosts[rank] = memory_text(host);
+}
+
+static void
+take_started(attempt_t *attempt, const report_t *report)
+{
+    attempt->startup_s = clock_s() - attempt->launched_s;
+    snprintf(attempt->phase, sizeof attempt->phase, "in round %d", attempt->rounds_done + 1);
+    snprintf(attempt->host, sizeof attempt->host, "%s", report->host);
+    if (attempt->cell->nodes == 1)
+        take_host(attempt, 0, report->host);
+}
+
+static void
 take_record(attempt_t *attempt, const launch_event_t *event)
 {
     report_t report;
@@ -237,12 +257,13 @@ take_record(attempt_t *attempt, const launch_event_t *event)
         take_loss(attempt, &report);
         break;
     case REPORT_JOINED:
-        if (is_rank(attempt, report.joined.rank))
+        if (is_rank(attempt, report.joined.rank)) {
             attempt->is_renewed[report.joined.rank] = false;
+            take_host(attempt, report.joined.rank, report.joined.host);
+        }
         break;
     case REPORT_STARTED:
-        attempt->startup_s = clock_s() - attempt->launched_s;
-        snprintf(attempt->phase, sizeof attempt->phase, "in round %d", attempt->rounds_done + 1);
+        take_started(attempt, &report);
         break;
     case REPORT_LISTENING:
         break;
@@ -331,10 +352,27 @@ judge_grant(attempt_t *attempt)
     add_note(attempt, text);
 }
 
+// "w1 w2": by rank, neighbours on one host once; "" where nobody told. The caller frees it.
+static char *
+hosts_text(const attempt_t *attempt)
+{
+    text_t text = {0};
+    const char *before = "";
+    for (int rank = 0; rank < attempt->cell->nodes; rank++) {
+        const char *host = attempt->hosts[rank];
+        if (!host || strcmp(host, before) == 0)
+            continue;
+        text_add(&text, "%s%s", *before ? " " : "", host);
+        before = host;
+    }
+    return text_take(&text);
+}
+
 static int
 write_row(attempt_t *attempt, bool is_done, record_error_t *error)
 {
     const plan_t *plan = attempt->setting->plan;
+    char *hosts = hosts_text(attempt);
     const char *values[SPEC_AXES_MAX];
     for (size_t i = 0; i < plan_n_further(plan); i++)
         values[i] = plan_further_value(plan, attempt->cell, i);
@@ -347,6 +385,8 @@ write_row(attempt_t *attempt, bool is_done, record_error_t *error)
         .attempt = attempt->id,
         .is_done = is_done,
         .launcher = attempt->setting->launcher->name,
+        .hosts = hosts,
+        .coordinator = attempt->cell->nodes > 1 ? attempt->host : "",
         .core_speed = attempt->cell->core_speed,
         .link_mbit = attempt->cell->link_mbit,
         .is_enforced = attempt->cluster->enforce,
@@ -358,7 +398,9 @@ write_row(attempt_t *attempt, bool is_done, record_error_t *error)
     };
     if (is_done)
         row.result.startup_s = attempt->startup_s;
-    return record_run(attempt->setting->record, &row, error);
+    int status = record_run(attempt->setting->record, &row, error);
+    free(hosts);
+    return status;
 }
 
 static void
@@ -537,6 +579,7 @@ attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, fault_t *
                          .startup_s = NAN,
                          .outcome = ATTEMPT_DONE,
                          .fault = fault};
+    attempt.hosts = memory_new((size_t)cell->nodes * sizeof *attempt.hosts);
     attempt.is_renewed = memory_new((size_t)cell->nodes * sizeof *attempt.is_renewed);
     attempt.n_respawns = memory_new((size_t)cell->nodes * sizeof *attempt.n_respawns);
     snprintf(attempt.phase, sizeof attempt.phase, "while joining");
@@ -559,6 +602,9 @@ attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, fault_t *
     free(attempt.folder);
     free(attempt.model.bytes);
     free(attempt.checkpoint.bytes);
+    for (int rank = 0; rank < cell->nodes; rank++)
+        free(attempt.hosts[rank]);
+    free(attempt.hosts);
     free(attempt.is_renewed);
     free(attempt.n_respawns);
     experiment_free(&experiment);

@@ -294,8 +294,9 @@ static const char runs_tail[] =
     ",repeat,attempt,status,data,t_s,work_s,overhead_s,accuracy,loss,train_loss,"
     "target_accuracy,time_to_accuracy_s,samples,samples_per_s,sent_bytes,received_bytes,cores_"
     "asked,cores_granted,cores_limit,throttled_s,"
-    "startup_s,evaluation_s,model_sha256,seed,started,launcher,core_speed,link_mbit,enforced,parts,"
-    "note\n";
+    "startup_s,evaluation_s,model_sha256,seed,started,launcher,hosts,coordinator,core_speed,link_"
+    "mbit,enforced,"
+    "parts,note\n";
 static const char rounds_header[] =
     "cell,repeat,attempt,round,rank,compute_s,wait_s,send_s,aggregate_s,round_s,samples,loss,"
     "sent_bytes,cpu_s,throttled_s,rss_bytes,temperature_c,clock_mhz\n";
@@ -606,6 +607,8 @@ run_line(const record_t *record, const run_row_t *row, draft_t *line)
     add_count(line, row->seed);
     add_text(line, row->started);
     add_text(line, row->launcher);
+    add_text(line, row->hosts ? row->hosts : "");
+    add_text(line, row->coordinator ? row->coordinator : "");
     add_number(line, row->core_speed);
     add_number(line, row->link_mbit > 0 ? row->link_mbit : NAN);
     add_text(line, row->is_enforced ? "yes" : "no");

@@ -49,7 +49,9 @@ typedef struct run_row {
     const char *attempt;
     bool is_done;
     const char *launcher;
-    double link_mbit; // of the emulated links; 0: none
+    const char *hosts;       // of the workers, by rank, blanks between; neighbours on one host once
+    const char *coordinator; // its host; "" with one node
+    double link_mbit;        // of the emulated links; 0: none
     double core_speed;
     bool is_enforced;
     double cores_asked; // real cores' worth over the cluster

@@ -205,8 +205,11 @@ report_started(reporter_t *reporter, int n_workers, double startup_s)
                        n_workers == 1 ? "" : "s", startup_s);
         return;
     }
-    write_record(reporter, "started",
-                 json_pack("{s:i, s:f}", "n_workers", n_workers, "startup_s", startup_s));
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    json_t *fields = json_pack("{s:i, s:f}", "n_workers", n_workers, "startup_s", startup_s);
+    json_object_set_new(fields, "host", json_string(host));
+    write_record(reporter, "started", fields);
 }
 
 static double
@@ -403,6 +406,9 @@ parse_kind(const json_t *record, report_t *report)
     case REPORT_STARTED:
         report->n_workers = (int)json_integer_value(json_object_get(record, "n_workers"));
         report->startup_s = json_number_value(json_object_get(record, "startup_s"));
+        if (json_is_string(json_object_get(record, "host")))
+            snprintf(report->host, sizeof report->host, "%s",
+                     json_string_value(json_object_get(record, "host")));
         return 0;
     case REPORT_ROUND:
         return parse_round(record, &report->round);

@@ -6,7 +6,7 @@
 //
 //     listening   endpoint                         the coordinator takes workers from now on
 //     joined      rank, identity, host, cores      a worker is ready
-//     started     n_workers, startup_s             the first broadcast follows
+//     started     n_workers, startup_s, host       the first broadcast follows
 //     round       round, rounds, round_s, …        with one worker row for every worker
 //     event       text                             something worth keeping: a dropped frame, a loss
 //     result      the numbers of the whole run
@@ -107,6 +107,7 @@ typedef struct report {
     joined_report_t joined;
     int n_workers;    // of REPORT_STARTED
     double startup_s; // of REPORT_STARTED
+    char host[256];   // of REPORT_STARTED: where the role that tells it runs
     round_report_t round;
     result_report_t result;
     int part, parts;      // of REPORT_MODEL and REPORT_CHECKPOINT, part from 1
@@ -125,6 +126,7 @@ reporter_t reporter_new(FILE *out);
 
 void report_listening(reporter_t *reporter, const char *endpoint);
 void report_joined(reporter_t *reporter, const joined_report_t *joined);
+// Tells this host's name with it.
 void report_started(reporter_t *reporter, int n_workers, double startup_s);
 void report_round(reporter_t *reporter, const round_report_t *round);
 void report_event(reporter_t *reporter, const char *format, ...)

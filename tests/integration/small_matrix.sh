@@ -7,6 +7,10 @@ dmlx run small.cfg >run.out 2>run.err || fault "dmlx run failed: $(cat run.err)"
 expect_equal "rows" 4 "$(column results/small/runs.csv status | grep -cx done)"
 expect_equal "repeats of each cell" "n1-c1 n1-c1 n2-c2 n2-c2 " \
     "$(column results/small/runs.csv cell | sort | tr '\n' ' ')"
+host=$(uname -n)
+expect_equal "hosts of the runs" "n1-c1,$host, n1-c1,$host, n2-c2,$host,$host n2-c2,$host,$host " \
+    "$(paste -d, <(column results/small/runs.csv cell) <(column results/small/runs.csv hosts) \
+        <(column results/small/runs.csv coordinator) | sort | tr '\n' ' ')"
 for run in n1-c1-r1 n1-c1-r2 n2-c2-r1 n2-c2-r2; do
     [ -s "results/small/runs/$run/model.safetensors" ] || fault "no model of $run"
 done

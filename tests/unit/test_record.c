@@ -92,7 +92,9 @@ row_of(const char *cell, int repeat, bool is_done)
                      .repeat = repeat,
                      .attempt = "a1",
                      .is_done = is_done,
-                     .launcher = "local",
+                     .launcher = "ssh",
+                     .hosts = "w1 w2 w3",
+                     .coordinator = "mgr",
                      .core_speed = 0.3,
                      .is_enforced = true,
                      .cores_asked = 0.45,
@@ -138,6 +140,7 @@ a_row_is_one_line_of_rfc_4180_with_its_axes(void **state)
     char *text = read_file("runs.csv");
     assert_non_null(strstr(text, "cell,nodes,cores,train.batch,repeat,attempt,status,"));
     assert_non_null(strstr(text, "\nn3-c1.5,3,1.5,32,1,a1,done,,10,8,2,,"));
+    assert_non_null(strstr(text, ",ssh,w1 w2 w3,mgr,0.3,"));
     assert_non_null(strstr(text, ",yes,,\"one, \"\"two\"\" three\"\n"));
     free(text);
 }
