@@ -1,0 +1,79 @@
+// series.h — one experiment of a `dmlx run`, from its file to its folder of results.
+//
+//     series_read(&series, &options, host_cores, diag)     its faults are in diag
+//     series_find_data, series_prepare, series_open        each says what is wrong
+//     … run what series_wants …
+//     series_free(&series)
+#ifndef RUNNER_SERIES_H
+#define RUNNER_SERIES_H
+
+#include "engine/dataset.h"
+#include "runner/launch.h"
+#include "runner/options.h"
+#include "runner/pace.h"
+#include "runner/record.h"
+
+// What the command line says about all its experiments.
+typedef struct series_options {
+    option_list_t sets;
+    const char *only;
+    const char *launcher;
+    const char *output;
+    const char *data;
+} series_options_t;
+
+typedef struct series {
+    const char *path;
+    experiment_t experiment; // core_speed resolved
+    plan_t *plan;
+    char hash[SPEC_HASH_BYTES];
+    char *text;
+    char *folder;
+    char *data_folder;
+    dataset_t *data;
+    char data_known[2 * DATASET_CHECKSUM_BYTES]; // its stamp and checksum
+    pace_t pace;
+    const launcher_t *launcher;
+    record_t *record;
+} series_t;
+
+// Runs of several series: how many there will be, as far as can be told, and what they take.
+typedef struct series_survey {
+    int n_runs, n_done;
+    bool has_goal; // of repeats, so that n_runs may change
+    double total_s, done_s;
+} series_survey_t;
+
+// Says it on standard error as `dmlx run`, and returns the status.
+int series_say(int status, const char *text);
+
+// The following return an exit status (command.h), STATUS_DONE when all is well. But for the first
+// they say themselves what is wrong.
+
+int series_read(series_t *series, const series_options_t *options, double host_cores, diag_t *diag);
+
+int series_find_data(series_t *series, const char *folder);
+
+// Has the launcher check that all cells can be run, and bring to the hosts what they need. May take
+// minutes, and says so.
+int series_prepare(const series_t *series, const char *run_id);
+
+// Opens the folder of results and writes what describes it.
+int series_open(series_t *series, int argc, char *const *argv);
+
+// Opens a folder for rows of this series; the caller closes it.
+int series_open_in(const series_t *series, const char *folder, record_t **record);
+
+// What the launcher would hand to another program for each cell, such as stack files, written to
+// where a run would keep it.
+int series_draft(const series_t *series);
+
+// Adds the series to what is known of those before it.
+void series_survey(const series_t *series, series_survey_t *all);
+
+// Whether this repeat of the cell is still to be run, as far as the rows that stand tell.
+bool series_wants(const series_t *series, const plan_cell_t *cell);
+
+void series_free(series_t *series);
+
+#endif
