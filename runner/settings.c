@@ -138,7 +138,8 @@ const setting_t settings[] = {
              "uses them."},
     {"cluster.coordinator", SETTING_TEXT, AT(cluster.coordinator), .text = "here", .also = "master",
      .help = "With launcher ssh: the host that the coordinator runs on; \"here\" runs it beside "
-             "dmlx run. In a swarm it runs on the manager."},
+             "dmlx run, \"own\" on one of cluster.hosts that has no worker. In a swarm it runs on "
+             "the manager."},
     {"cluster.program", SETTING_TEXT, AT(cluster.program), .text = "", .also = "binary",
      .help = "Path of dmlx on the hosts of ssh and slurm; empty copies this one to hosts of ssh, "
              "and expects it at the same path under slurm."},

@@ -238,6 +238,13 @@ experiment_resolve(experiment_t *experiment, double host_cores)
     }
 }
 
+long
+cluster_hosts(const cluster_t *cluster, long nodes)
+{
+    bool is_own = cluster->launcher == LAUNCHER_SSH && strcmp(cluster->coordinator, "own") == 0;
+    return nodes + (is_own && nodes > 1);
+}
+
 const char *
 experiment_choice(const char *path, int value)
 {

@@ -101,7 +101,7 @@ typedef struct cluster {
     int launcher; // launcher_choice_t
     text_list_t hosts;
     char *address;     // the coordinator's, "127.0.0.1"
-    char *coordinator; // "here", or the host it runs on
+    char *coordinator; // "here", the host it runs on, or "own": one of hosts that no worker is on
     char *program;     // dmlx on the hosts; "": this one is copied there
     char *data_folder; // of the data set on the hosts; "": it is copied there, or into the image
     char *image, *registry, *context, *label; // of containers
@@ -115,7 +115,7 @@ typedef struct cluster {
     double core_speed; // share of a real core that an emulated one is; SETTING_AUTO until resolved
     double link_mbit;  // rate of the emulated link that each node is behind; 0: none
     double copy_s, join_s, round_s, silence_s, stop_s; // limits of waiting
-    int on_loss;                               // on_loss_t
+    int on_loss;                                       // on_loss_t
     long min_workers;
     long retries;    // of a cell that failed
     bool checkpoint; // whether a failed cell goes on behind its last whole round
@@ -256,6 +256,10 @@ void experiment_hash(const experiment_t *experiment, char hash[SPEC_HASH_BYTES])
 // What differs, a line each: "train.epochs: 2 there, 1 here\n"; `there` is the experiment of the
 // results that stand. "" when nothing does. The caller frees it.
 char *experiment_differences(const experiment_t *there, const experiment_t *here);
+
+// How many hosts a cell of so many nodes takes: one a worker and, where cluster.coordinator is
+// "own", one for the coordinator, which one node alone does not have.
+long cluster_hosts(const cluster_t *cluster, long nodes);
 
 // The word of a choice: experiment_choice("train.partition", experiment.train.partition) is
 // "reshuffled".
