@@ -41,6 +41,7 @@ typedef struct blob {
 typedef struct attempt {
     const attempt_setting_t *setting;
     const plan_cell_t *cell;
+    const char *const *lent;  // the hosts it is lent, as the launcher takes them; NULL: none are
     const cluster_t *cluster; // of the cell: an axis may have changed it
     char id[48];
     char started[32];
@@ -202,9 +203,12 @@ take_loss(attempt_t *attempt, const report_t *report)
     attempt->is_renewed[report->rank] = false;
 }
 
+// Where a worker runs, as it tells. A host that was lent keeps the name it was asked for by.
 static void
 take_host(attempt_t *attempt, int rank, const char *host)
 {
+    if (attempt->lent)
+        host = attempt->lent[rank];
     free(attempt->hosts[rank]);
     attempt->hosts[rank] = memory_text(host);
 }
@@ -214,7 +218,10 @@ take_started(attempt_t *attempt, const report_t *report)
 {
     attempt->startup_s = clock_s() - attempt->launched_s;
     snprintf(attempt->phase, sizeof attempt->phase, "in round %d", attempt->rounds_done + 1);
-    snprintf(attempt->host, sizeof attempt->host, "%s", report->host);
+    bool is_own = attempt->lent &&
+                  cluster_hosts(attempt->cluster, attempt->cell->nodes) > attempt->cell->nodes;
+    snprintf(attempt->host, sizeof attempt->host, "%.255s",
+             is_own ? attempt->lent[attempt->cell->nodes] : report->host);
     if (attempt->cell->nodes == 1)
         take_host(attempt, 0, report->host);
 }
@@ -521,6 +528,7 @@ launch_and_watch(attempt_t *attempt, const inputs_t *inputs)
         .text = inputs->coordinator,
         .worker_texts = (const char *const *)inputs->workers,
         .n_nodes = (int)attempt->cell->nodes,
+        .hosts = attempt->lent,
         .cpu_limit = attempt->cluster->enforce ? attempt->cell->cpu_limit : 0,
         .n_threads = (int)attempt->cell->threads,
         .period_us = (int)(1000 * attempt->cluster->period_ms),
@@ -568,18 +576,22 @@ run_watched(attempt_t *attempt, const char *text)
 }
 
 attempt_outcome_t
-attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, fault_t *fault)
+attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, const char *const *hosts,
+            fault_t *fault)
 {
     experiment_t experiment = {0};
     plan_experiment(setting->plan, cell, &experiment);
     attempt_t attempt = {.setting = setting,
                          .cell = cell,
+                         .lent = hosts,
                          .cluster = &experiment.cluster,
                          .result = result_unknown(),
                          .startup_s = NAN,
                          .outcome = ATTEMPT_DONE,
                          .fault = fault};
     attempt.hosts = memory_new((size_t)cell->nodes * sizeof *attempt.hosts);
+    for (int rank = 0; hosts && rank < cell->nodes; rank++)
+        take_host(&attempt, rank, NULL);
     attempt.is_renewed = memory_new((size_t)cell->nodes * sizeof *attempt.is_renewed);
     attempt.n_respawns = memory_new((size_t)cell->nodes * sizeof *attempt.n_respawns);
     snprintf(attempt.phase, sizeof attempt.phase, "while joining");

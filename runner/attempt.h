@@ -30,9 +30,10 @@ typedef struct attempt_setting {
     progress_t *progress;
 } attempt_setting_t;
 
-// Runs it to its end. Everything it started has ended on return. Blocks as long as the cell runs;
-// every wait in it has a limit from the experiment's cluster settings.
+// Runs it to its end on the hosts that it is lent (launch_cell_t; NULL: none are). Everything it
+// started has ended on return. Blocks as long as the cell runs; every wait in it has a limit from
+// the experiment's cluster settings.
 attempt_outcome_t attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell,
-                              fault_t *fault);
+                              const char *const *hosts, fault_t *fault);
 
 #endif

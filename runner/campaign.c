@@ -5,6 +5,7 @@
 
 #include "runner/attempt.h"
 #include "runner/memory.h"
+#include "runner/scheduler.h"
 
 static series_survey_t
 survey(const campaign_t *campaign)
@@ -49,7 +50,8 @@ setting_of(campaign_t *campaign, const series_t *series)
 // results, where no reader looks for sets, so that what they cost can still be seen. A command that
 // goes on with a matrix warms up again: the machine is cold again.
 static bool
-warm_up(campaign_t *campaign, const series_t *series, const plan_cell_t *cell)
+warm_up(campaign_t *campaign, const series_t *series, const plan_cell_t *cell,
+        const char *const *hosts)
 {
     plan_cell_t warm = *cell;
     record_t *record = NULL;
@@ -61,7 +63,7 @@ warm_up(campaign_t *campaign, const series_t *series, const plan_cell_t *cell)
     for (warm.repeat = 1; goes_on && warm.repeat <= series->experiment.matrix.warmup;
          warm.repeat++) {
         fault_t fault = {{0}};
-        attempt_outcome_t outcome = attempt_run(&setting, &warm, &fault);
+        attempt_outcome_t outcome = attempt_run(&setting, &warm, hosts, &fault);
         if (outcome == ATTEMPT_INTERRUPTED)
             campaign->status = STATUS_INTERRUPTED;
         else if (outcome == ATTEMPT_IO)
@@ -79,13 +81,14 @@ warm_up(campaign_t *campaign, const series_t *series, const plan_cell_t *cell)
 
 // Tries a cell as often as the experiment allows. Returns whether the matrix goes on.
 static bool
-run_cell(campaign_t *campaign, const series_t *series, const plan_cell_t *cell)
+run_cell(campaign_t *campaign, const series_t *series, const plan_cell_t *cell,
+         const char *const *hosts)
 {
     attempt_setting_t setting = setting_of(campaign, series);
     long retries = series->experiment.cluster.retries;
     for (long attempt = 0; attempt <= retries; attempt++) {
         fault_t fault = {{0}};
-        switch (attempt_run(&setting, cell, &fault)) {
+        switch (attempt_run(&setting, cell, hosts, &fault)) {
         case ATTEMPT_DONE:
             return true;
         case ATTEMPT_FAILED:
@@ -105,29 +108,65 @@ run_cell(campaign_t *campaign, const series_t *series, const plan_cell_t *cell)
     return true;
 }
 
-void
-campaign_run(campaign_t *campaign)
+static bool
+wants(const plan_cell_t *cell, void *context)
 {
-    for (int i = 0; i < campaign->n_series; i++) {
-        const series_t *series = &campaign->series[i];
-        bool is_warm = series->experiment.matrix.warmup == 0;
-        for (size_t k = 0; k < series->plan->n_cells; k++) {
-            const plan_cell_t *cell = &series->plan->cells[k];
-            char label[PLAN_ID_BYTES + 32];
-            if (!series_wants(series, cell))
-                continue;
-            if (!is_warm && !warm_up(campaign, series, cell))
-                return;
-            is_warm = true;
+    return series_wants(context, cell);
+}
+
+// The names of the hosts that the run is lent; NULL where none are. The caller frees the list.
+static const char **
+hosts_of(const series_t *series, const scheduler_t *scheduler, long index)
+{
+    const char *const *names = NULL;
+    if (!series->launcher->pool)
+        return NULL;
+    series->launcher->pool(&series->experiment.cluster, &names);
+    long n = cluster_hosts(&series->experiment.cluster, series->plan->cells[index].nodes);
+    const char **hosts = names ? memory_new((size_t)n * sizeof *hosts) : NULL;
+    for (long i = 0; hosts && i < n; i++)
+        hosts[i] = names[scheduler_hosts(scheduler, index)[i]];
+    return hosts;
+}
+
+// Returns whether the next series is run.
+static bool
+run_series(campaign_t *campaign, const series_t *series)
+{
+    const char *const *names = NULL;
+    const launcher_t *launcher = series->launcher;
+    int n_hosts = launcher->pool ? launcher->pool(&series->experiment.cluster, &names) : 0;
+    scheduler_t *scheduler = scheduler_new(series->plan, 1, n_hosts);
+    bool is_warm = series->experiment.matrix.warmup == 0, goes_on = true;
+    for (long index;
+         goes_on &&
+         (index = scheduler_next(scheduler, wants, (void *)(size_t)series)) != SCHEDULER_DONE;) {
+        const plan_cell_t *cell = &series->plan->cells[index];
+        const char **hosts = hosts_of(series, scheduler, index);
+        char label[PLAN_ID_BYTES + 32];
+        if (!is_warm)
+            goes_on = warm_up(campaign, series, cell, hosts);
+        is_warm = true;
+        if (goes_on) {
             series_survey_t now = survey(campaign);
             progress_expect(&campaign->progress, now.n_runs, now.total_s);
             snprintf(label, sizeof label, "%s r%d", cell->id, cell->repeat);
             progress_cell(&campaign->progress, now.n_done + campaign->n_failed + 1, label,
                           pace_cell_s(&series->pace, series->plan, cell));
-            bool goes_on = run_cell(campaign, series, cell);
+            goes_on = run_cell(campaign, series, cell, hosts);
             progress_cell_end(&campaign->progress);
-            if (!goes_on)
-                return;
         }
+        scheduler_end(scheduler, index);
+        free(hosts);
     }
+    scheduler_free(&scheduler);
+    return goes_on;
+}
+
+void
+campaign_run(campaign_t *campaign)
+{
+    for (int i = 0; i < campaign->n_series; i++)
+        if (!run_series(campaign, &campaign->series[i]))
+            return;
 }

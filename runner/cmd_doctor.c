@@ -14,6 +14,7 @@
 #include "runner/memory.h"
 #include "runner/options.h"
 #include "runner/plan.h"
+#include "runner/series.h"
 #include "runner/text.h"
 #include "runner/trainee.h"
 #include "runner/version.h"
@@ -188,6 +189,7 @@ look_at_fleet(doctor_t *doctor, const fleet_t *fleet, const char *coordinator)
                              .clock_offset_s = host->clock_offset_s,
                              .survey = host->survey};
         snprintf(row.survey.facts.name, sizeof row.survey.facts.name, "%s", host->name);
+        bool is_own = coordinator && strcmp(coordinator, "own") == 0;
         bool coordinates = coordinator && strcmp(host->name, coordinator) == 0;
         if (!host->has_survey) {
             printf("%-16s  unreachable or without dmlx\n", host->name);
@@ -196,7 +198,7 @@ look_at_fleet(doctor_t *doctor, const fleet_t *fleet, const char *coordinator)
         }
         print_host(&row);
         judge(doctor, host->name, &host->survey, host->clock_offset_s, !coordinates);
-        if (coordinates && !host->survey.is_port_free)
+        if ((coordinates || is_own) && !host->survey.is_port_free)
             judge_port(doctor, host->name);
     }
 }
@@ -210,7 +212,8 @@ examine_fleet(doctor_t *doctor, const char *run_id)
     for (; (size_t)n < cluster->hosts.n_items; n++)
         names[n] = cluster->hosts.items[n];
     bool is_here = strcmp(cluster->coordinator, "here") == 0;
-    if (!is_here)
+    bool is_own = strcmp(cluster->coordinator, "own") == 0;
+    if (!is_here && !is_own)
         names[n++] = cluster->coordinator;
     fault_t fault = {{0}};
     fleet_t *fleet = fleet_open(cluster, run_id, doctor->data_xxh128, names, n, &fault);
@@ -299,18 +302,9 @@ examine(doctor_t *doctor, const char *run_id)
 static void
 find_need(doctor_t *doctor, const char *run_id)
 {
-    const cluster_t *cluster = &doctor->experiment.cluster;
     launch_need_t *need = &doctor->need;
+    *need = series_need(doctor->plan);
     need->run_id = run_id;
-    need->is_limited = cluster->enforce;
-    need->is_respawning = cluster->on_loss == ON_LOSS_RESPAWN;
-    need->data_name = experiment_choice("train.data", doctor->experiment.train.data);
-    for (size_t i = 0; i < doctor->plan->n_cells; i++) {
-        const plan_cell_t *cell = &doctor->plan->cells[i];
-        need->n_nodes = cell->nodes > need->n_nodes ? (int)cell->nodes : need->n_nodes;
-        need->cores_a_node = fmax(need->cores_a_node, cell->cpu_limit);
-        need->link_mbit = fmax(need->link_mbit, cell->link_mbit);
-    }
     fault_t fault = {{0}};
     dataset_t *data = NULL;
     char *found = data_find(need->data_name, doctor->options->data, &fault);

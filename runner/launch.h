@@ -21,6 +21,7 @@
 //
 //     const launcher_t *launcher = launch_find("local");
 //     launcher->prepare(&cluster, &need, &fault)              // before anything is started
+//     launcher->pool(&cluster, &names)                        // what cells may be lent
 //     for each cell:
 //         launcher->start(&cluster, &cell, &launch, &fault)
 //         while (launcher->stream(launch, 1000, &event, &fault) == 0 && event.kind != LAUNCH_DONE)
@@ -61,6 +62,7 @@ typedef void launch_say_t(const char *text);
 // The most that any cell of the plan will ask for: what prepare() checks.
 typedef struct launch_need {
     int n_nodes;             // workers
+    int n_hosts;             // that cells are lent at once: cluster_hosts of those side by side
     double cores_a_node;     // real cores, of one node
     bool is_limited;         // a CPU limit is to be enforced
     bool is_respawning;      // cluster.on_loss is respawn
@@ -80,6 +82,8 @@ typedef struct launch_cell {
     const char *text;                // the cell's experiment text, for the coordinator
     const char *const *worker_texts; // for each rank, sent on its standard input; NULL: nothing
     int n_nodes;                     // 1: standalone, and no workers
+    const char *const *hosts;        // lent to it (cluster_hosts), by rank, its coordinator's last
+                                     // where it has its own; NULL: the launcher places it
     double cpu_limit;                // real cores a node; 0: not limited
     int n_threads;                   // of a worker: its cores rounded up
     int period_us;                   // of the quota; 0: LIMITS_PERIOD_US
@@ -135,6 +139,12 @@ typedef struct launcher {
     // all well; nothing of it runs on return. May block for cluster.timeout.copy_s, and says so.
     // LAUNCH_DENIED: the fault names the host. Not required: where start() needs nothing more.
     int (*supply)(const cluster_t *cluster, const launch_need_t *need, fault_t *fault);
+
+    // The hosts that cells are lent, each to one cell at a time, at most need.n_hosts and as many
+    // as the largest cell takes, the first first. To be asked after prepare(); *names stay until
+    // clean(). *names NULL: the service behind the launcher places cells, on so many nodes. Not
+    // required: NULL where all processes are on one host, which one cell at a time has.
+    int (*pool)(const cluster_t *cluster, const char *const **names);
 
     // Starts the coordinator (or the standalone role) and sends it the text; the workers follow
     // inside stream(), when the coordinator listens. May block until the program is running, not

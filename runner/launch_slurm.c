@@ -31,6 +31,7 @@ typedef struct allocation {
 
 static char program_path[PATH_BYTES]; // of dmlx on the nodes
 static char data_folder[PATH_BYTES];
+static int n_nodes_up; // that have the cores of a node of ours
 
 // Slurm's programs are called as engines are: words in, text out.
 static int
@@ -61,17 +62,17 @@ slurm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
                   why.text);
         return LAUNCH_DENIED;
     }
-    int n_nodes = 0;
+    n_nodes_up = 0;
     for (char *line = strtok(nodes, "\n"); line; line = strtok(NULL, "\n")) {
         int cores = 0;
         if (sscanf(line, "%*s %d", &cores) == 1 && cores + 1e-9 >= need->cores_a_node)
-            n_nodes++;
+            n_nodes_up++;
     }
     free(nodes);
-    if (n_nodes < need->n_nodes) {
+    if (n_nodes_up < need->n_nodes) {
         fault_set(fault,
                   "slurm has %d nodes up with %g cores, and a cell asks for %d; 'sinfo' shows them",
-                  n_nodes, ceil(need->cores_a_node), need->n_nodes);
+                  n_nodes_up, ceil(need->cores_a_node), need->n_nodes);
         return LAUNCH_DENIED;
     }
     ssize_t n = readlink("/proc/self/exe", program_path, sizeof program_path - 1);
@@ -81,6 +82,15 @@ slurm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
     snprintf(data_folder, sizeof data_folder, "%s",
              *cluster->data_folder ? cluster->data_folder : need->data_folder);
     return launch_check_port(cluster, need, fault);
+}
+
+// Slurm chooses the nodes; we only keep from asking for more than there are.
+static int
+slurm_pool(const cluster_t *cluster, const char *const **names)
+{
+    (void)cluster;
+    *names = NULL;
+    return n_nodes_up;
 }
 
 // Our address on the way to a node: what the kernel would send from. Nothing is sent.
@@ -278,6 +288,7 @@ const launcher_t launcher_slurm = {
     .name = "slurm",
     .summary = "one Slurm allocation a cell",
     .prepare = slurm_prepare,
+    .pool = slurm_pool,
     .hosts = launch_slurm_hosts,
     .start = slurm_start,
     .stream = launch_pipes_stream,

@@ -16,11 +16,19 @@
 // The connections of this process, for all cells of a run: logging in anew for each would cost
 // seconds. Made by prepare(), closed by clean().
 static fleet_t *fleet;
+static int n_lent_max; // of cluster.hosts, the first of them, which prepare() has seen to
 
 static bool
 runs_here(const cluster_t *cluster)
 {
     return strcmp(cluster->coordinator, "here") == 0;
+}
+
+// Whether each cell's coordinator is on a host that the cell is lent for it.
+static bool
+is_lent_too(const cluster_t *cluster)
+{
+    return strcmp(cluster->coordinator, "own") == 0;
 }
 
 static int
@@ -62,22 +70,27 @@ check_port(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
     if (runs_here(cluster))
         return launch_check_port(cluster, need, fault);
-    const fleet_host_t *host = fleet_find(fleet, cluster->coordinator);
-    if (need->n_nodes == 1 || host->survey.is_port_free)
-        return 0;
-    launch_deny_port(cluster, host->name, fault);
-    return LAUNCH_DENIED;
+    for (int i = 0; i < fleet->n_hosts && need->n_nodes > 1; i++) {
+        const fleet_host_t *host = &fleet->hosts[i];
+        bool may_coordinate = is_lent_too(cluster) || strcmp(host->name, cluster->coordinator) == 0;
+        if (may_coordinate && !host->survey.is_port_free) {
+            launch_deny_port(cluster, host->name, fault);
+            return LAUNCH_DENIED;
+        }
+    }
+    return 0;
 }
 
 static int
 ssh_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
     static char data_xxh128[40]; // borrowed by the fleet
-    const char **names = memory_new(((size_t)need->n_nodes + 2) * sizeof *names);
+    const char **names = memory_new(((size_t)need->n_hosts + 2) * sizeof *names);
     int n = 0;
-    for (; n < need->n_nodes && (size_t)n < cluster->hosts.n_items; n++)
+    for (; n < need->n_hosts && (size_t)n < cluster->hosts.n_items; n++)
         names[n] = cluster->hosts.items[n];
-    if (!runs_here(cluster))
+    n_lent_max = n;
+    if (!runs_here(cluster) && !is_lent_too(cluster))
         names[n++] = cluster->coordinator;
     snprintf(data_xxh128, sizeof data_xxh128, "%s", need->data_xxh128);
     fleet_close(&fleet);
@@ -100,27 +113,34 @@ ssh_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
     return check_port(cluster, need, fault);
 }
 
+static int
+ssh_pool(const cluster_t *cluster, const char *const **names)
+{
+    *names = (const char *const *)cluster->hosts.items;
+    return n_lent_max;
+}
+
 // --- commands ------------------------------------------------------------------------------------
 
 // The address that workers reach the coordinator at. The one that a host's sshd sees is right
 // wherever no address is translated on the way; elsewhere the cfg says it.
 static const char *
-coordinator_address(const cluster_t *cluster)
+coordinator_address(const cluster_t *cluster, const launch_cell_t *cell, const fleet_host_t *host)
 {
     if (strcmp(cluster->address, "127.0.0.1") != 0)
         return cluster->address;
-    if (!runs_here(cluster))
-        return fleet_find(fleet, cluster->coordinator)->address;
-    return fleet_find(fleet, cluster->hosts.items[0])->our_address;
+    return host ? host->address : fleet_find(fleet, cell->hosts[0])->our_address;
 }
 
 // The host a process runs on; NULL: this one.
 static fleet_host_t *
 place_of(const cluster_t *cluster, const launch_cell_t *cell, int rank)
 {
-    if (rank == LAUNCH_COORDINATOR && cell->n_nodes > 1)
+    if (rank == LAUNCH_COORDINATOR && cell->n_nodes > 1 && !is_lent_too(cluster))
         return runs_here(cluster) ? NULL : fleet_find(fleet, cluster->coordinator);
-    return fleet_find(fleet, cluster->hosts.items[rank < 0 ? 0 : rank]);
+    if (rank == LAUNCH_COORDINATOR)
+        return fleet_find(fleet, cell->hosts[cell->n_nodes > 1 ? cell->n_nodes : 0]);
+    return fleet_find(fleet, cell->hosts[rank]);
 }
 
 // One word for the remote shell: the role's command line, marked with the run's id.
@@ -150,8 +170,8 @@ ssh_command(void *context, const launch_cell_t *cell, int rank, const char *endp
     (void)fault;
     launch_argv_build(&argv, cell, rank, "dmlx", endpoint, true);
     if (rank == LAUNCH_COORDINATOR && cell->n_nodes > 1 && argv.n + 2 < LAUNCH_ARGS_MAX) {
-        snprintf(listen, sizeof listen, "tcp://%.100s:%ld", coordinator_address(cluster),
-                 cluster->port);
+        snprintf(listen, sizeof listen, "tcp://%.100s:%ld",
+                 coordinator_address(cluster, cell, host), cluster->port);
         argv.argv[argv.n++] = "--listen";
         argv.argv[argv.n++] = listen;
         argv.argv[argv.n] = NULL;
@@ -194,6 +214,7 @@ const launcher_t launcher_ssh = {
     .name = "ssh",
     .summary = "processes on hosts reached by OpenSSH",
     .prepare = ssh_prepare,
+    .pool = ssh_pool,
     .start = ssh_start,
     .stream = launch_pipes_stream,
     .fd = launch_pipes_fd,

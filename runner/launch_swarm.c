@@ -28,9 +28,10 @@
 
 enum { NODES_MAX = 10000, REMOVE_LIMIT_MS = 60000, MANAGERS_MAX = 16 };
 
-// What prepare() found: the nodes that workers are placed on, and the image they run.
+// What prepare() found: the nodes that workers may be placed on, the first of which cells are lent,
+// and the image they run.
 static char **nodes;
-static int n_nodes;
+static int n_nodes, n_lent_max;
 static char *image;
 static bool has_data_in_image;
 
@@ -218,8 +219,9 @@ swarm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
         status = LAUNCH_DENIED;
     if (status == 0 && !*cluster->data_folder)
         status = add_data_to_image(cluster, need, fault);
+    n_lent_max = need->n_hosts < n_nodes ? need->n_hosts : n_nodes;
     if (status == 0)
-        status = check_architectures(cluster, need->n_nodes, fault);
+        status = check_architectures(cluster, n_lent_max, fault);
     return status;
 }
 
@@ -237,12 +239,12 @@ swarm_supply(const cluster_t *cluster, const launch_need_t *need, fault_t *fault
     char *list = NULL;
     if (container_call(&engine, managers, NULL, CONTAINER_CALL_MS, &list, fault) != 0)
         return LAUNCH_DENIED;
-    const char **names = memory_new((size_t)(need->n_nodes + MANAGERS_MAX) * sizeof *names);
+    const char **names = memory_new((size_t)(n_lent_max + MANAGERS_MAX) * sizeof *names);
     int n = 0;
-    for (; n < need->n_nodes; n++)
+    for (; n < n_lent_max; n++)
         names[n] = nodes[n];
     for (char *line = need->n_nodes > 1 ? strtok(list, "\n") : NULL;
-         line && n < need->n_nodes + MANAGERS_MAX; line = strtok(NULL, "\n")) {
+         line && n < n_lent_max + MANAGERS_MAX; line = strtok(NULL, "\n")) {
         char *end = strstr(line, " Ready Active");
         if (!end)
             continue;
@@ -264,6 +266,14 @@ swarm_supply(const cluster_t *cluster, const launch_need_t *need, fault_t *fault
     free(names);
     free(list);
     return status == 0 ? 0 : LAUNCH_DENIED;
+}
+
+static int
+swarm_pool(const cluster_t *cluster, const char *const **names)
+{
+    (void)cluster;
+    *names = (const char *const *)nodes;
+    return n_lent_max;
 }
 
 // --- the stack file ------------------------------------------------------------------------------
@@ -335,7 +345,7 @@ add_service(text_t *text, const cluster_t *cluster, const launch_cell_t *cell, i
              CONTAINER_RUN_LABEL, cell->run_id);
     if (trains)
         text_add(text, "      placement: { constraints: [\"node.hostname == %s\"] }\n",
-                 nodes ? nodes[rank < 0 ? 0 : rank] : "NODE");
+                 cell->hosts ? cell->hosts[rank < 0 ? 0 : rank] : "NODE");
     else
         text_add(text, "      placement: { constraints: [\"node.role == manager\"] }\n");
     if (trains && (cell->cpu_limit > 0 || cluster->memory_mb > 0)) {
@@ -581,6 +591,7 @@ const launcher_t launcher_swarm = {
     .summary = "services of a Docker swarm, one stack file a cell",
     .prepare = swarm_prepare,
     .supply = swarm_supply,
+    .pool = swarm_pool,
     .hosts = launch_swarm_hosts,
     .start = swarm_start,
     .stream = launch_pipes_stream,

@@ -10,6 +10,7 @@
 #include "runner/memory.h"
 #include "runner/repeats.h"
 #include "runner/samples.h"
+#include "runner/scheduler.h"
 #include "runner/signals.h"
 #include "runner/trainee.h"
 
@@ -67,26 +68,34 @@ say_step(const char *text)
     fprintf(stderr, "dmlx run: %s\n", text);
 }
 
-int
-series_prepare(const series_t *series, const char *run_id)
+launch_need_t
+series_need(const plan_t *plan)
 {
-    const cluster_t *cluster = &series->experiment.cluster;
-    launch_need_t need = {.say = say_step,
-                          .is_limited = cluster->enforce,
-                          .is_respawning = cluster->on_loss == ON_LOSS_RESPAWN,
-                          .run_id = run_id,
-                          .data_name =
-                              experiment_choice("train.data", series->experiment.train.data)};
-    char checksum[DATASET_CHECKSUM_BYTES];
-    dataset_checksum(series->data, checksum);
-    need.data_folder = dataset_folder(series->data);
-    need.data_xxh128 = checksum;
-    for (size_t i = 0; i < series->plan->n_cells; i++) {
-        const plan_cell_t *cell = &series->plan->cells[i];
+    const experiment_t *experiment = &plan->experiment;
+    launch_need_t need = {.is_limited = experiment->cluster.enforce,
+                          .is_respawning = experiment->cluster.on_loss == ON_LOSS_RESPAWN,
+                          .n_hosts = scheduler_hosts_max(plan, 1),
+                          .data_name = experiment_choice("train.data", experiment->train.data)};
+    for (size_t i = 0; i < plan->n_cells; i++) {
+        const plan_cell_t *cell = &plan->cells[i];
         need.n_nodes = cell->nodes > need.n_nodes ? (int)cell->nodes : need.n_nodes;
         need.cores_a_node = fmax(need.cores_a_node, cell->cpu_limit);
         need.link_mbit = fmax(need.link_mbit, cell->link_mbit);
     }
+    return need;
+}
+
+int
+series_prepare(const series_t *series, const char *run_id)
+{
+    const cluster_t *cluster = &series->experiment.cluster;
+    launch_need_t need = series_need(series->plan);
+    char checksum[DATASET_CHECKSUM_BYTES];
+    dataset_checksum(series->data, checksum);
+    need.say = say_step;
+    need.run_id = run_id;
+    need.data_folder = dataset_folder(series->data);
+    need.data_xxh128 = checksum;
     fault_t fault = {{0}};
     int status = series->launcher->prepare(cluster, &need, &fault);
     if (status == 0 && series->launcher->supply)

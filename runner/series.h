@@ -54,6 +54,10 @@ int series_read(series_t *series, const series_options_t *options, double host_c
 
 int series_find_data(series_t *series, const char *folder);
 
+// What a plan asks of its launcher: all but the run's id, the data's folder and checksum, and who
+// is told.
+launch_need_t series_need(const plan_t *plan);
+
 // Has the launcher check that all cells can be run, and bring to the hosts what they need. May take
 // minutes, and says so.
 int series_prepare(const series_t *series, const char *run_id);

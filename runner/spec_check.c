@@ -67,6 +67,12 @@ static void
 check_hosts(const experiment_t *experiment, const tree_t *root, diag_t *diag)
 {
     int launcher = experiment->cluster.launcher;
+    const cluster_t *cluster = &experiment->cluster;
+    if (takes_hosts(launcher) && strcmp(cluster->coordinator, "own") == 0 &&
+        strcmp(cluster->address, "127.0.0.1") != 0)
+        diag_error(diag, place_of(root, "cluster.address"),
+                   "'cluster.address' is one address, and 'cluster.coordinator' is \"own\": each "
+                   "cell's coordinator has that of its host; leave it out");
     if (!takes_hosts(launcher) && experiment->cluster.hosts.n_items > 0)
         diag_warning(diag, place_of(root, "cluster.hosts"),
                      "'cluster.hosts' is not used by the launcher \"%s\"",
@@ -151,7 +157,8 @@ look_at_cell(const experiment_t *experiment, const size_t value_index[SPEC_AXES_
         count(faults, CELL_VELOCITIES, id, 0, nodes);
     if (strlen(id) >= PLAN_ID_BYTES)
         count(faults, CELL_ID, id, 0, nodes);
-    if (takes_hosts(cell.cluster.launcher) && (size_t)nodes > cell.cluster.hosts.n_items)
+    if (takes_hosts(cell.cluster.launcher) &&
+        (size_t)cluster_hosts(&cell.cluster, nodes) > cell.cluster.hosts.n_items)
         count(faults, CELL_HOSTS, id, 0, nodes);
     if (cell.cluster.link_mbit > 0 && cell.cluster.launcher != LAUNCHER_LOCAL)
         count(faults, CELL_LINKS, id, cell.cluster.link_mbit, nodes);
@@ -201,10 +208,13 @@ tell_cells(const experiment_t *experiment, const cell_faults_t *faults, const tr
                    "the matrix has so many axes that '%.40s…' is too long for a folder",
                    faults->first[CELL_ID]);
     if (faults->n[CELL_HOSTS])
-        diag_error(diag, place_of(root, "cluster.hosts"),
-                   "%s%s asks for %ld workers, and 'cluster.hosts' has %zu",
-                   faults->first[CELL_HOSTS], more(faults->n[CELL_HOSTS], room),
-                   faults->nodes[CELL_HOSTS], experiment->cluster.hosts.n_items);
+        diag_error(
+            diag, place_of(root, "cluster.hosts"),
+            "%s%s asks for %ld workers%s, and 'cluster.hosts' has %zu", faults->first[CELL_HOSTS],
+            more(faults->n[CELL_HOSTS], room), faults->nodes[CELL_HOSTS],
+            strcmp(experiment->cluster.coordinator, "own") == 0 ? " and a host for its coordinator"
+                                                                : "",
+            experiment->cluster.hosts.n_items);
     if (faults->n[CELL_LINKS])
         diag_error(diag, place_of(root, "cluster.emulate.link_mbit"),
                    "'cluster.emulate.link_mbit' is for launcher \"local\"; with \"%s\" the hosts' "

@@ -19,7 +19,7 @@ has_need dockerd && has_need docker && parts=docker
 # A test that makes the swarm itself has the daemons only.
 [ -z "${is_swarm_mine:-}" ] || parts=${parts/swarm/docker}
 has_need slurmctld && has_need munged && parts="$parts slurm"
-parts=${only_parts:-$parts}
+parts=${only_parts-$parts}
 chmod 755 "$work" && chmod -R a+rX data # containers read it as nobody
 finish_cluster() {
     status=$?
