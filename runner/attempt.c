@@ -116,8 +116,8 @@ take_round(attempt_t *attempt, const round_report_t *round)
         loss += round->workers[i].loss * (double)round->workers[i].samples;
         samples += (double)round->workers[i].samples;
     }
-    progress_round(attempt->setting->progress, round->round, round->rounds,
-                   samples > 0 ? loss / samples : NAN, samples / round->round_s);
+    progress_round(attempt->setting->progress, attempt->setting->progress_cell, round->round,
+                   round->rounds, samples > 0 ? loss / samples : NAN, samples / round->round_s);
 }
 
 // The name of a file of this run, below the folder of results; the caller frees it.

@@ -28,6 +28,7 @@ typedef struct attempt_setting {
     const char *program;     // NULL: this very program
     record_t *record;
     progress_t *progress;
+    int progress_cell; // as progress_cell gave it, or PROGRESS_NO_CELL
 } attempt_setting_t;
 
 // Runs it to its end on the hosts that it is lent (launch_cell_t; NULL: none are). Everything it

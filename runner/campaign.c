@@ -22,7 +22,7 @@ campaign_announce(campaign_t *campaign)
     series_survey_t all = survey(campaign);
     const char *more = all.has_goal ? " or more, as intervals need" : "";
     char left[24];
-    progress_start(&campaign->progress, stderr, all.n_runs, all.total_s);
+    progress_start(&campaign->progress, stderr, all.n_runs, all.total_s, 1);
     progress_skip(&campaign->progress, all.done_s);
     progress_duration(all.total_s - all.done_s, left);
     if (all.n_done == all.n_runs)
@@ -43,7 +43,8 @@ setting_of(campaign_t *campaign, const series_t *series)
                                .data_folder = series->data_folder,
                                .data_known = series->data_known,
                                .record = series->record,
-                               .progress = &campaign->progress};
+                               .progress = &campaign->progress,
+                               .progress_cell = PROGRESS_NO_CELL};
 }
 
 // Runs of the first cell that count nowhere. They are a results folder of their own within the
@@ -82,9 +83,10 @@ warm_up(campaign_t *campaign, const series_t *series, const plan_cell_t *cell,
 // Tries a cell as often as the experiment allows. Returns whether the matrix goes on.
 static bool
 run_cell(campaign_t *campaign, const series_t *series, const plan_cell_t *cell,
-         const char *const *hosts)
+         const char *const *hosts, int told)
 {
     attempt_setting_t setting = setting_of(campaign, series);
+    setting.progress_cell = told;
     long retries = series->experiment.cluster.retries;
     for (long attempt = 0; attempt <= retries; attempt++) {
         fault_t fault = {{0}};
@@ -151,10 +153,10 @@ run_series(campaign_t *campaign, const series_t *series)
             series_survey_t now = survey(campaign);
             progress_expect(&campaign->progress, now.n_runs, now.total_s);
             snprintf(label, sizeof label, "%s r%d", cell->id, cell->repeat);
-            progress_cell(&campaign->progress, now.n_done + campaign->n_failed + 1, label,
-                          pace_cell_s(&series->pace, series->plan, cell));
-            goes_on = run_cell(campaign, series, cell, hosts);
-            progress_cell_end(&campaign->progress);
+            int told = progress_cell(&campaign->progress, now.n_done + campaign->n_failed + 1,
+                                     label, pace_cell_s(&series->pace, series->plan, cell));
+            goes_on = run_cell(campaign, series, cell, hosts, told);
+            progress_cell_end(&campaign->progress, told);
         }
         scheduler_end(scheduler, index);
         free(hosts);

@@ -145,7 +145,9 @@ container_remove(const container_engine_t *engine, const char *kind, const char 
     int n = 2, n_found = 0;
     if (strcmp(kind, "container") == 0)
         words[n++] = "-f";
-    for (char *id = strtok(ids, "\n"); id && n < WORDS_MAX - 10; id = strtok(NULL, "\n"), n_found++)
+    char *rest = NULL; // strtok_r: attempts side by side each clear away their own
+    for (char *id = strtok_r(ids, "\n", &rest); id && n < WORDS_MAX - 10;
+         id = strtok_r(NULL, "\n", &rest), n_found++)
         words[n++] = id;
     words[n] = NULL;
     if (n_found > 0 && container_call(engine, words, NULL, timeout_ms, NULL, fault) != 0)

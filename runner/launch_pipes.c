@@ -16,11 +16,13 @@
 #include "runner/memory.h"
 #include "runner/process.h"
 #include "runner/report.h"
+#include "runner/signals.h"
 
 enum {
     READ_BYTES = 64 << 10,
     GROUP_WAIT_MS = 1000,
     WAKE_RANK = -3,
+    SIGNAL_RANK = -4,
     LAUNCH_TEXT_WORD_BYTES = 16 << 10
 };
 
@@ -40,7 +42,8 @@ struct launch {
     long long listen_until_ms; // the coordinator's limit; 0 once it listens
     int n_members;
     member_t *members;
-    int poll_fd; // epoll: the record channel, every pidfd, wake_fd
+    int poll_fd; // epoll: the record channel, every pidfd, wake_fd, and what a signal makes
+                 // readable
     int wake_fd; // eventfd, readable while a whole line is waiting in `lines`
     char *lines; // what came on the record channel and was not given yet
     size_t begin, end, capacity;
@@ -215,6 +218,8 @@ launch_pipes_start(const launch_pipes_t *how, void *context, const launch_cell_t
                   strerror(errno));
     } else {
         watch_fd(made, made->wake_fd, WAKE_RANK);
+        if (signals_fd() >= 0) // whichever thread the handler runs in
+            watch_fd(made, signals_fd(), SIGNAL_RANK);
         status = start_member(made, LAUNCH_COORDINATOR, fault);
     }
     if (status != 0) {
@@ -364,7 +369,8 @@ sleep_until(const launch_t *launch, long long until_ms)
         until_ms = launch->listen_until_ms;
     long long left_ms = until_ms - process_clock_ms();
     struct epoll_event event;
-    return epoll_wait(launch->poll_fd, &event, 1, left_ms > 0 ? (int)left_ms : 0) > 0;
+    int n = epoll_wait(launch->poll_fd, &event, 1, left_ms > 0 ? (int)left_ms : 0);
+    return n > 0 && !signals_stop();
 }
 
 int

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,7 @@ typedef struct done_run {
 } done_run_t;
 
 struct record {
+    pthread_mutex_t *mutex; // of `done` and of the tables' ends: attempts append side by side
     char *folder;
     int lock_fd; // locked while the record is open
     int runs_fd, rounds_fd;
@@ -84,7 +87,7 @@ result_unknown(void)
 void
 record_attempt_id(char text[48])
 {
-    static unsigned counter;
+    static atomic_uint counter;
     time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
@@ -117,19 +120,23 @@ record_n_done(const record_t *record)
 bool
 record_is_done(const record_t *record, const char *cell, int repeat)
 {
-    for (int i = 0; i < record->n_done; i++)
-        if (record->done[i].repeat == repeat && strcmp(record->done[i].cell, cell) == 0)
-            return true;
-    return false;
+    bool is_done = false;
+    pthread_mutex_lock(record->mutex);
+    for (int i = 0; i < record->n_done && !is_done; i++)
+        is_done = record->done[i].repeat == repeat && strcmp(record->done[i].cell, cell) == 0;
+    pthread_mutex_unlock(record->mutex);
+    return is_done;
 }
 
 size_t
 record_times(const record_t *record, const char *cell, double *t_s, size_t n_room)
 {
     size_t n = 0;
+    pthread_mutex_lock(record->mutex);
     for (int i = 0; i < record->n_done && n < n_room; i++)
         if (strcmp(record->done[i].cell, cell) == 0)
             t_s[n++] = record->done[i].t_s;
+    pthread_mutex_unlock(record->mutex);
     return n;
 }
 
@@ -418,6 +425,8 @@ record_open(record_t **out, const char *folder, const record_identity_t *identit
             record_error_t *error)
 {
     record_t *record = memory_new(sizeof *record);
+    record->mutex = memory_new(sizeof *record->mutex);
+    pthread_mutex_init(record->mutex, NULL);
     record->folder = memory_text(folder);
     record->lock_fd = record->runs_fd = record->rounds_fd = -1;
     int status = make_folders(folder, error);
@@ -451,6 +460,8 @@ record_close(record_t **record_p)
     for (int i = 0; i < record->n_done; i++)
         free(record->done[i].cell);
     free(record->done);
+    pthread_mutex_destroy(record->mutex);
+    free(record->mutex);
     free(record->folder);
     free(record);
     *record_p = NULL;
@@ -517,8 +528,10 @@ record_round(record_t *record, const char *cell, int repeat, const char *attempt
         draft_clear(&line);
     }
     int status = RECORD_OK;
+    pthread_mutex_lock(record->mutex);
     if (lines.length)
         status = append_line(record->rounds_fd, "rounds.csv", &lines, error);
+    pthread_mutex_unlock(record->mutex);
     draft_clear(&lines);
     return status;
 }
@@ -546,6 +559,7 @@ record_adopt_rounds(record_t *record, const char *cell, int repeat, const char *
     draft_t lines = {0};
     int last = 0;
     int status = RECORD_OK;
+    pthread_mutex_lock(record->mutex); // nobody appends while it is read
     if (csv_read(path, &csv, &reason) != PLOTS_OK) {
         status = fail(error, RECORD_DAMAGED, "%s", reason.text);
     } else {
@@ -566,6 +580,7 @@ record_adopt_rounds(record_t *record, const char *cell, int repeat, const char *
     }
     if (status == RECORD_OK)
         status = append_line(record->rounds_fd, path, &lines, error);
+    pthread_mutex_unlock(record->mutex);
     draft_clear(&lines);
     csv_free(&csv);
     free(path);
@@ -625,9 +640,11 @@ record_run(record_t *record, const run_row_t *row, record_error_t *error)
         return fail_io(error, "rounds.csv", "write");
     draft_t line = {0};
     run_line(record, row, &line);
+    pthread_mutex_lock(record->mutex);
     int status = append_line(record->runs_fd, "runs.csv", &line, error);
-    draft_clear(&line);
     if (status == RECORD_OK && row->is_done)
         remember_done(record, row->cell, row->repeat, row->result.t_s);
+    pthread_mutex_unlock(record->mutex);
+    draft_clear(&line);
     return status;
 }

@@ -3,7 +3,7 @@
 // Invariants: a row appears whole or not at all (one append of one line, synced; a line that a
 // crash or a full disk cut short is taken off again); one dmlx at a time writes a folder (a lock
 // that the kernel lets go of when its holder dies); results of another experiment file are never
-// mixed nor overwritten.
+// mixed nor overwritten. Attempts in several threads may write to one record.
 //
 //     record_open → for each cell and repeat: record_is_done? else record_rounds…, record_run →
 //     record_close

@@ -3,12 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <unistd.h>
 
 #include "runner/command.h"
 
-static volatile sig_atomic_t first_signal;
+static atomic_int first_signal; // lock-free: a handler may set it, in whichever thread it runs
 static int pipe_fds[2] = {-1, -1};
 
 static void
@@ -17,8 +18,8 @@ on_signal(int number)
     int saved = errno;
     if (first_signal && number == SIGINT)
         _exit(STATUS_INTERRUPTED);
-    if (!first_signal) {
-        first_signal = number;
+    int none = 0;
+    if (atomic_compare_exchange_strong(&first_signal, &none, number)) {
         // A pipe that cannot take the byte is readable already, which is all that is wanted.
         ssize_t n = write(pipe_fds[1], "", 1);
         (void)n;

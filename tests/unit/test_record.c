@@ -1,5 +1,6 @@
 // A results folder: rows whole, resumed by what stands, never mixed.
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -328,6 +329,55 @@ an_attempt_takes_over_the_rounds_it_goes_on_behind(void **state)
     record_close(&record);
 }
 
+enum { THREADS = 4, ROWS_A_THREAD = 20 };
+
+typedef struct writer {
+    pthread_t thread;
+    record_t *record;
+    int index;
+    int n_failed;
+} writer_t;
+
+static void *
+write_rows(void *context)
+{
+    writer_t *writer = context;
+    record_error_t error;
+    char cell[16];
+    snprintf(cell, sizeof cell, "cell-%d", writer->index);
+    worker_row_t worker = {.rank = writer->index, .samples = 100, .sent_bytes = 1, .rss_bytes = 1};
+    round_report_t round = {.round = 1, .rounds = 1, .n_workers = 1, .workers = &worker};
+    for (int i = 1; i <= ROWS_A_THREAD; i++) {
+        run_row_t row = row_of(cell, i, true);
+        double t_s[ROWS_A_THREAD];
+        writer->n_failed +=
+            record_round(writer->record, cell, i, "a1", &round, &error) != RECORD_OK;
+        writer->n_failed += record_run(writer->record, &row, &error) != RECORD_OK;
+        writer->n_failed += record_times(writer->record, cell, t_s, ROWS_A_THREAD) != (size_t)i;
+    }
+    return NULL;
+}
+
+static void
+attempts_in_several_threads_write_whole_rows(void **state)
+{
+    (void)state;
+    writer_t writers[THREADS];
+    record_t *record = open_it("h");
+    for (int i = 0; i < THREADS; i++) {
+        writers[i] = (writer_t){.record = record, .index = i};
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_rows, &writers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(writers[i].thread, NULL);
+        assert_int_equal(writers[i].n_failed, 0);
+    }
+    record_close(&record);
+    record = open_it("h"); // reads them back, each a line
+    assert_int_equal(record_n_done(record), THREADS * ROWS_A_THREAD);
+    record_close(&record);
+}
+
 int
 main(void)
 {
@@ -343,6 +393,7 @@ main(void)
         CASE(a_full_disk_leaves_whole_rows),
         CASE(rounds_are_rows_a_worker_each),
         CASE(an_attempt_takes_over_the_rounds_it_goes_on_behind),
+        CASE(attempts_in_several_threads_write_whole_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
