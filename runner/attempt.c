@@ -324,7 +324,8 @@ watch(attempt_t *attempt)
     double limit_s = silence_limit_s(attempt->cluster);
     launch_event_t event = {.kind = LAUNCH_QUIET};
     while (!attempt->is_broken && event.kind != LAUNCH_DONE && !is_over(attempt)) {
-        if (signals_stop()) {
+        const atomic_bool *stops = attempt->setting->stops;
+        if (signals_stop() || (stops && atomic_load(stops))) {
             lose(attempt, ATTEMPT_INTERRUPTED, "interrupted");
             break;
         }

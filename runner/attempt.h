@@ -5,6 +5,8 @@
 #ifndef RUNNER_ATTEMPT_H
 #define RUNNER_ATTEMPT_H
 
+#include <stdatomic.h>
+
 #include "runner/fault.h"
 #include "runner/launch.h"
 #include "runner/plan.h"
@@ -14,7 +16,7 @@
 typedef enum {
     ATTEMPT_DONE,        // its row stands
     ATTEMPT_FAILED,      // a row with status "failed" stands; the fault says why
-    ATTEMPT_INTERRUPTED, // a signal asked for the end; no row was written
+    ATTEMPT_INTERRUPTED, // a signal, or `stops`, asked for the end; no row was written
     ATTEMPT_IO // the results cannot be written; the fault says why, and going on makes no sense
 } attempt_outcome_t;
 
@@ -28,12 +30,14 @@ typedef struct attempt_setting {
     const char *program;     // NULL: this very program
     record_t *record;
     progress_t *progress;
-    int progress_cell; // as progress_cell gave it, or PROGRESS_NO_CELL
+    int progress_cell;        // as progress_cell gave it, or PROGRESS_NO_CELL
+    const atomic_bool *stops; // set: it ends as by a signal; NULL: nobody sets it
 } attempt_setting_t;
 
 // Runs it to its end on the hosts that it is lent (launch_cell_t; NULL: none are). Everything it
 // started has ended on return. Blocks as long as the cell runs; every wait in it has a limit from
 // the experiment's cluster settings.
+// Several threads may each run one, with the same record and progress.
 attempt_outcome_t attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell,
                               const char *const *hosts, fault_t *fault);
 

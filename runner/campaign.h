@@ -6,6 +6,8 @@
 #ifndef RUNNER_CAMPAIGN_H
 #define RUNNER_CAMPAIGN_H
 
+#include <stdatomic.h>
+
 #include "runner/progress.h"
 #include "runner/series.h"
 
@@ -14,8 +16,9 @@ typedef struct campaign {
     int n_series;
     const char *run_id; // keeper_run_id
     progress_t progress;
-    int n_failed; // runs that have no row after all their attempts
-    int status;   // what stopped it (command.h); STATUS_DONE while it goes on
+    int n_failed;      // runs that have no row after all their attempts
+    int status;        // what stopped it (command.h); STATUS_DONE while it goes on
+    atomic_bool stops; // it is to end
 } campaign_t;
 
 // Says on standard error what is to be done, in one line.

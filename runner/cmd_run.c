@@ -199,7 +199,7 @@ static int
 command_main(int argc, char **argv)
 {
     phase_name("run");
-    run_t run = {.options = {.output = "results"}, .argc = argc};
+    run_t run = {.options = {.output = "results", .jobs = SERIES_NO_JOBS}, .argc = argc};
     series_options_t *chosen = &run.options;
     // getopt moves operands behind the options: keep the command as it was typed.
     char **typed = memory_new((size_t)argc * sizeof *typed);
@@ -210,6 +210,8 @@ command_main(int argc, char **argv)
         {"only", 0, "CELLS", OPTION_TEXT, &chosen->only, "run these cells: 'nodes=3,cores=2|4'"},
         {"set", 's', "KEY=VALUE", OPTION_LIST, &chosen->sets, "change a setting: train.epochs=1"},
         {"launcher", 0, "NAME", OPTION_TEXT, &chosen->launcher, "in place of cluster.launcher"},
+        {"jobs", 'j', "N", OPTION_INTEGER, &chosen->jobs,
+         "cells side by side, each on hosts of its own: cluster.jobs"},
         {"output", 'o', "DIR", OPTION_TEXT, &chosen->output,
          "results go to DIR/NAME of the experiment (results)"},
         {"data", 0, "DIR", OPTION_TEXT, &chosen->data,

@@ -153,6 +153,8 @@ allocate(allocation_t *allocation, const launch_cell_t *cell, fault_t *fault)
     const char *words[40] = {
         "--no-shell", "--quiet", "--ntasks-per-node=1", "-J", name, nodes, cores, minutes, wait};
     int n = 9;
+    if (allocation->cluster->jobs > 1)
+        words[n++] = "--exclusive"; // no cell beside another on a node of many cores
     for (size_t i = 0; i < allocation->cluster->options.n_items && n < 38; i++)
         words[n++] = allocation->cluster->options.items[i];
     if (call("salloc", words, cell->start_ms_max + 5000, NULL, &why) != 0) {

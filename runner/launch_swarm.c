@@ -63,16 +63,17 @@ forget_nodes(void)
     n_nodes = 0;
 }
 
-// The nodes with the label that can take a task; `others` lists those that cannot.
+// The nodes with the label that can take a task; `others` lists those that cannot. Where cells run
+// side by side, a manager cannot: another cell's coordinator may be there.
 static int
-find_nodes(const cluster_t *cluster, text_t *others, fault_t *fault)
+find_nodes(const cluster_t *cluster, bool with_managers, text_t *others, fault_t *fault)
 {
     container_engine_t engine = engine_of(cluster);
     char *filter = memory_format("node.label=%s", cluster->label);
     const char *words[] = {"node",
                            "ls",
                            "--format",
-                           "{{.Hostname}} {{.Status}} {{.Availability}}",
+                           "{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}",
                            *cluster->label ? "--filter" : NULL,
                            filter,
                            NULL};
@@ -89,11 +90,13 @@ find_nodes(const cluster_t *cluster, text_t *others, fault_t *fault)
     forget_nodes();
     nodes = memory_new(NODES_MAX * sizeof *nodes);
     for (char *line = strtok(list, "\n"); line; line = strtok(NULL, "\n")) {
-        char name[256], state[32], availability[32];
-        if (sscanf(line, "%255s %31s %31s", name, state, availability) != 3)
+        char name[256], state[32], availability[32], manager[32] = "";
+        if (sscanf(line, "%255s %31s %31s %31s", name, state, availability, manager) < 3)
             continue;
-        if (strcmp(state, "Ready") == 0 && strcmp(availability, "Active") == 0 &&
-            n_nodes < NODES_MAX)
+        if (*manager && !with_managers)
+            text_add(others, ", '%s' is a manager, where coordinators are", name);
+        else if (strcmp(state, "Ready") == 0 && strcmp(availability, "Active") == 0 &&
+                 n_nodes < NODES_MAX)
             nodes[n_nodes++] = memory_text(name);
         else
             text_add(others, ", '%s' is %s and %s", name, state, availability);
@@ -200,7 +203,8 @@ swarm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
         return LAUNCH_DENIED;
     }
     text_t others = {0};
-    int status = find_nodes(cluster, &others, fault);
+    bool with_managers = cluster->jobs == 1 || need->n_nodes == 1;
+    int status = find_nodes(cluster, with_managers, &others, fault);
     char *unfit = text_take(&others);
     if (status == 0 && n_nodes < need->n_nodes) {
         fault_set(fault,

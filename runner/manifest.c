@@ -92,6 +92,7 @@ manifest_write(const record_t *record, const manifest_facts_t *facts, record_err
                   facts->launcher, "emulated", any->core_speed < 1 || is_linked(facts->plan),
                   "core_speed", any->core_speed, "warmup", (json_int_t)experiment->matrix.warmup,
                   "started", started, "hosts", json_pack("[o]", host_json()));
+    json_object_set_new(manifest, "jobs", json_integer(experiment->cluster.jobs));
     if (experiment->cluster.link_mbit > 0) // else an axis, or none
         json_object_set_new(manifest, "link_mbit", json_real(experiment->cluster.link_mbit));
     char *text =

@@ -13,7 +13,8 @@
 // It is noted, never dropped: which runs count is not for the machine to choose.
 //
 // It sees this host only, and tells its own processes by having reaped them, so it is for the
-// launcher local.
+// launcher local, where one run is measured at a time (cluster.jobs): another one's processes would
+// count as our own.
 #ifndef RUNNER_NOISE_H
 #define RUNNER_NOISE_H
 

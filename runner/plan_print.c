@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runner/memory.h"
+#include "runner/scheduler.h"
 
 enum { DURATION_BYTES = 32, ROUNDS_BYTES = 32 };
 
@@ -37,6 +38,30 @@ print_setting(FILE *out, const plan_t *plan, const char *path)
     char *value = setting_text(setting, &plan->experiment);
     fprintf(out, ", %s %s", setting_name(setting), value);
     free(value);
+}
+
+// What cells side by side share out. The nodes of a swarm or of Slurm are not known here: as many
+// as it takes, then.
+static int
+n_hosts_of(const plan_t *plan)
+{
+    const cluster_t *cluster = &plan->experiment.cluster;
+    int n = scheduler_hosts_max(plan, (int)cluster->jobs);
+    bool is_known = cluster->launcher == LAUNCHER_SSH;
+    return is_known && (size_t)n > cluster->hosts.n_items ? (int)cluster->hosts.n_items : n;
+}
+
+static void
+print_jobs(FILE *out, const plan_t *plan)
+{
+    const cluster_t *cluster = &plan->experiment.cluster;
+    if (cluster->jobs == 1)
+        return;
+    fprintf(out, "  up to %ld cells side by side, on ", cluster->jobs);
+    if (cluster->launcher == LAUNCHER_SSH)
+        fprintf(out, "%d of %zu hosts\n", n_hosts_of(plan), cluster->hosts.n_items);
+    else
+        fprintf(out, "as many nodes as there are, at most %d\n", n_hosts_of(plan));
 }
 
 static void
@@ -72,6 +97,7 @@ print_head(FILE *out, const plan_t *plan, const char *path)
     if (experiment->cluster.link_mbit > 0)
         fprintf(out, "  each node is behind an emulated link of %g Mbit/s\n",
                 experiment->cluster.link_mbit);
+    print_jobs(out, plan);
 }
 
 // Rounds of a cell: a number, or how many steps lie between two averages. One node averages with
@@ -101,8 +127,8 @@ void
 plan_print(FILE *out, const plan_t *plan, const char *path, const pace_t *pace)
 {
     int width = id_columns(plan);
-    double sum_s = 0;
     size_t n_shown = plan_least_runs(plan); // what follows depends on what these measure
+    double *run_s = memory_new(n_shown * sizeof *run_s);
     char text[DURATION_BYTES] = "", most[DURATION_BYTES] = "", rounds[ROUNDS_BYTES];
     print_head(out, plan, path);
     fprintf(out, "\n  %6s  %-*s %6s %5s %6s %10s %7s %10s %10s%s\n", "run", width, "cell", "repeat",
@@ -118,9 +144,8 @@ plan_print(FILE *out, const plan_t *plan, const char *path, const pace_t *pace)
                 cell->repeat, cell->nodes, cell->cores, cell->cores_per_node, cell->threads, limit,
                 rounds);
         if (pace) {
-            double cell_s = pace_cell_s(pace, plan, cell);
-            sum_s += cell_s;
-            duration(cell_s, text);
+            run_s[i] = pace_cell_s(pace, plan, cell);
+            duration(run_s[i], text);
             fprintf(out, " %8s", text);
         }
         fputc('\n', out);
@@ -129,6 +154,8 @@ plan_print(FILE *out, const plan_t *plan, const char *path, const pace_t *pace)
         fprintf(out, "  up to %zu further runs of the same cells, as their intervals need\n",
                 plan->n_cells - n_shown);
     if (pace) {
+        double sum_s = scheduler_span_s(plan, n_shown, run_s, (int)plan->experiment.cluster.jobs,
+                                        plan->experiment.cluster.jobs > 1 ? n_hosts_of(plan) : 0);
         double most_s = sum_s * (double)plan->n_cells / (double)n_shown;
         duration(sum_s, text);
         duration(most_s, most);
@@ -136,4 +163,5 @@ plan_print(FILE *out, const plan_t *plan, const char *path, const pace_t *pace)
                 n_shown < plan->n_cells ? " to " : "", n_shown < plan->n_cells ? most : "",
                 pace->samples_per_s);
     }
+    free(run_s);
 }

@@ -25,10 +25,14 @@ int
 series_read(series_t *series, const series_options_t *options, double host_cores, diag_t *diag)
 {
     option_list_t sets = options->sets;
-    char launcher[96];
+    char launcher[96], jobs[32];
     if (options->launcher && sets.n_items < OPTIONS_LIST_MAX) {
         snprintf(launcher, sizeof launcher, "cluster.launcher=%s", options->launcher);
         sets.items[sets.n_items++] = launcher;
+    }
+    if (options->jobs != SERIES_NO_JOBS && sets.n_items < OPTIONS_LIST_MAX) {
+        snprintf(jobs, sizeof jobs, "cluster.jobs=%d", options->jobs);
+        sets.items[sets.n_items++] = jobs;
     }
     spec_options_t spec = {.sets = sets.items, .n_sets = (size_t)sets.n_items};
     if (spec_read_file(series->path, &spec, &series->experiment, diag) != 0)
@@ -74,7 +78,7 @@ series_need(const plan_t *plan)
     const experiment_t *experiment = &plan->experiment;
     launch_need_t need = {.is_limited = experiment->cluster.enforce,
                           .is_respawning = experiment->cluster.on_loss == ON_LOSS_RESPAWN,
-                          .n_hosts = scheduler_hosts_max(plan, 1),
+                          .n_hosts = scheduler_hosts_max(plan, (int)experiment->cluster.jobs),
                           .data_name = experiment_choice("train.data", experiment->train.data)};
     for (size_t i = 0; i < plan->n_cells; i++) {
         const plan_cell_t *cell = &plan->cells[i];
@@ -191,6 +195,30 @@ series_draft(const series_t *series)
             return series_say(STATUS_RUN_FAILED, fault.text);
     }
     return STATUS_DONE;
+}
+
+int
+series_hosts(const series_t *series, const char *const **names)
+{
+    *names = NULL;
+    return series->launcher->pool ? series->launcher->pool(&series->experiment.cluster, names) : 0;
+}
+
+double
+series_span_share(const series_t *series)
+{
+    const plan_t *plan = series->plan;
+    const char *const *names;
+    int n_jobs = (int)series->experiment.cluster.jobs;
+    if (n_jobs == 1)
+        return 1;
+    size_t n = plan_least_runs(plan);
+    double *run_s = memory_new(n * sizeof *run_s), sum_s = 0;
+    for (size_t i = 0; i < n; i++)
+        sum_s += run_s[i] = pace_cell_s(&series->pace, plan, &plan->cells[i]);
+    double span_s = scheduler_span_s(plan, n, run_s, n_jobs, series_hosts(series, &names));
+    free(run_s);
+    return span_s / sum_s;
 }
 
 void

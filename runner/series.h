@@ -13,6 +13,8 @@
 #include "runner/pace.h"
 #include "runner/record.h"
 
+enum { SERIES_NO_JOBS = -1 };
+
 // What the command line says about all its experiments.
 typedef struct series_options {
     option_list_t sets;
@@ -20,6 +22,7 @@ typedef struct series_options {
     const char *launcher;
     const char *output;
     const char *data;
+    int jobs; // in place of cluster.jobs; SERIES_NO_JOBS: not given
 } series_options_t;
 
 typedef struct series {
@@ -71,6 +74,13 @@ int series_open_in(const series_t *series, const char *folder, record_t **record
 // What the launcher would hand to another program for each cell, such as stack files, written to
 // where a run would keep it.
 int series_draft(const series_t *series);
+
+// The hosts that its cells are lent, once it is prepared (launcher_t's pool): how many, 0 where
+// none are lent, and *names.
+int series_hosts(const series_t *series, const char *const **names);
+
+// How many seconds a second of work takes, since cells may run side by side: 1 for one at a time.
+double series_span_share(const series_t *series);
 
 // Adds the series to what is known of those before it.
 void series_survey(const series_t *series, series_survey_t *all);

@@ -206,6 +206,13 @@ const setting_t settings[] = {
      .help = "With on_loss \"continue\": fewer than these are too few to go on."},
     {"cluster.retries", SETTING_INTEGER, AT(cluster.retries), 1, .min = 0, .max = 100,
      .also = "retry", .help = "Further attempts at a run that failed."},
+    {"cluster.jobs", SETTING_INTEGER, AT(cluster.jobs), 1, .unit = "cells", .min = 1,
+     .max = SPEC_JOBS_MAX, .is_manner = true, .also = "parallel concurrency parallel_cells",
+     .help =
+         "Cells that may run side by side, each on hosts of its own: of cluster.hosts (ssh), or "
+         "nodes of the swarm or of Slurm. On one machine (local, docker, podman) they would "
+         "take each other's processor, and it is 1. Results can be gone on with under another "
+         "number."},
     {"cluster.checkpoint", SETTING_BOOLEAN, AT(cluster.checkpoint), false,
      .also = "resume save snapshot",
      .help = "Whether the state behind each round is kept, so that a run that broke off goes on "

@@ -55,6 +55,8 @@ typedef struct setting {
     const char
         *also;    // names other programs have for it, blank-separated: what did-you-mean knows too
     bool is_axis; // whether a matrix may vary it
+    bool is_manner; // how runs are done, not what they are: no part of the experiment's text, hash
+                    // and differences, so that results are gone on with whatever it is
     const char *help; // one sentence
 } setting_t;
 

@@ -30,6 +30,7 @@ enum {
     SPEC_VALUES_MAX = 1000, // of one axis
     SPEC_RULES_MAX = 100,   // of exclude, of only
     SPEC_EXPECT_MAX = 1000,
+    SPEC_JOBS_MAX = 256,
     SPEC_VALUE_BYTES = 64,
     SPEC_HASH_BYTES = 65 // SHA-256 in hexadecimal digits and the final zero
 };
@@ -118,6 +119,7 @@ typedef struct cluster {
     int on_loss;                                       // on_loss_t
     long min_workers;
     long retries;    // of a cell that failed
+    long jobs;       // cells that may run side by side
     bool checkpoint; // whether a failed cell goes on behind its last whole round
 } cluster_t;
 
@@ -246,8 +248,9 @@ void experiment_free(experiment_t *experiment);
 // it is a number. To be called before experiment_text and experiment_hash of what is run.
 void experiment_resolve(experiment_t *experiment, double host_cores);
 
-// The whole experiment as one flat file that reads back as the same experiment. Two files that mean
-// the same give the same text. The caller frees it.
+// The whole experiment as one flat file that reads back as the same experiment, but for settings
+// that only say how it is run (is_manner). Two files that mean the same give the same text. The
+// caller frees it.
 char *experiment_text(const experiment_t *experiment);
 
 // SHA-256 of experiment_text: comments, white space, order of settings and includes do not matter.

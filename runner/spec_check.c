@@ -63,6 +63,13 @@ takes_hosts(int launcher)
     return launcher == LAUNCHER_SSH;
 }
 
+// Whether cells can have hosts of their own; else all of them are on one machine.
+static bool
+has_hosts(int launcher)
+{
+    return launcher == LAUNCHER_SSH || launcher == LAUNCHER_SWARM || launcher == LAUNCHER_SLURM;
+}
+
 static void
 check_hosts(const experiment_t *experiment, const tree_t *root, diag_t *diag)
 {
@@ -77,6 +84,53 @@ check_hosts(const experiment_t *experiment, const tree_t *root, diag_t *diag)
         diag_warning(diag, place_of(root, "cluster.hosts"),
                      "'cluster.hosts' is not used by the launcher \"%s\"",
                      experiment_choice("cluster.launcher", launcher));
+}
+
+// A host for each cell, and none for two: what cluster.jobs over 1 stands on.
+static void
+check_disjoint(const cluster_t *cluster, const tree_t *root, diag_t *diag)
+{
+    bool is_own = strcmp(cluster->coordinator, "own") == 0;
+    for (size_t i = 0; takes_hosts(cluster->launcher) && i < cluster->hosts.n_items; i++) {
+        const char *host = cluster->hosts.items[i];
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(host, cluster->hosts.items[k]) == 0)
+                diag_error(diag, place_of(root, "cluster.hosts"),
+                           "'cluster.hosts' has '%s' twice, and with 'cluster.jobs' over 1 two "
+                           "cells could meet there",
+                           host);
+        if (strcmp(host, cluster->coordinator) == 0)
+            diag_error(
+                diag, place_of(root, "cluster.coordinator"),
+                "the coordinator's host '%s' is one of 'cluster.hosts', and with "
+                "'cluster.jobs' over 1 would be beside another cell's worker; write \"own\", "
+                "or take it out of the list",
+                host);
+    }
+    if (cluster->port > 0 && cluster->launcher != LAUNCHER_SWARM && !is_own)
+        diag_error(
+            diag, place_of(root, "cluster.port"),
+            "'cluster.port' is that of one coordinator, and with 'cluster.jobs' over 1 there "
+            "are several on the same host; write 0, for any that is free%s",
+            takes_hosts(cluster->launcher) ? ", or cluster.coordinator = \"own\"" : "");
+}
+
+static void
+check_jobs(const experiment_t *experiment, const tree_t *root, diag_t *diag)
+{
+    const cluster_t *cluster = &experiment->cluster;
+    if (cluster->jobs == 1)
+        return;
+    if (!has_hosts(cluster->launcher))
+        diag_error(
+            diag, place_of(root, "cluster.jobs"),
+            "'cluster.jobs' is %ld, and all cells of launcher \"%s\" are on one machine: side "
+            "by side they would take each other's processor, and T would tell of that; leave "
+            "it at 1, or give cells hosts of their own by launcher \"ssh\", \"swarm\" or "
+            "\"slurm\"",
+            cluster->jobs, experiment_choice("cluster.launcher", cluster->launcher));
+    else
+        check_disjoint(cluster, root, diag);
 }
 
 static void
@@ -108,6 +162,7 @@ typedef enum {
     CELL_ID,
     CELL_HOSTS,
     CELL_LINKS,
+    CELL_COORDINATORS,
     N_CELL_FAULTS
 } cell_fault_t;
 
@@ -162,6 +217,9 @@ look_at_cell(const experiment_t *experiment, const size_t value_index[SPEC_AXES_
         count(faults, CELL_HOSTS, id, 0, nodes);
     if (cell.cluster.link_mbit > 0 && cell.cluster.launcher != LAUNCHER_LOCAL)
         count(faults, CELL_LINKS, id, cell.cluster.link_mbit, nodes);
+    if (cell.cluster.jobs > 1 && nodes > 1 && has_hosts(cell.cluster.launcher) &&
+        cluster_hosts(&cell.cluster, nodes) == nodes)
+        count(faults, CELL_COORDINATORS, id, 0, nodes);
 }
 
 // " (and 3 more cells)"
@@ -172,6 +230,25 @@ more(size_t n, char room[SPEC_VALUE_BYTES])
     if (n > 1)
         snprintf(room, SPEC_VALUE_BYTES, " (and %zu more cell%s)", n - 1, n > 2 ? "s" : "");
     return room;
+}
+
+// It is the user's to judge: a model of a megabyte a second does not matter to a fast link.
+static void
+tell_coordinators(const cluster_t *cluster, const tree_t *root, diag_t *diag)
+{
+    bool is_here = cluster->launcher == LAUNCHER_SLURM || strcmp(cluster->coordinator, "here") == 0;
+    char host[SPEC_VALUE_BYTES + 16];
+    snprintf(host, sizeof host, "host '%.60s'", cluster->coordinator);
+    diag_warning(
+        diag, place_of(root, "cluster.jobs"),
+        "'cluster.jobs' is %ld: coordinators of cells side by side share %s and its link%s",
+        cluster->jobs,
+        cluster->launcher == LAUNCHER_SWARM ? "the swarm's manager"
+        : is_here                           ? "this machine"
+                                            : host,
+        takes_hosts(cluster->launcher)
+            ? "; cluster.coordinator = \"own\" gives each a host of 'cluster.hosts'"
+            : "");
 }
 
 static void
@@ -220,6 +297,8 @@ tell_cells(const experiment_t *experiment, const cell_faults_t *faults, const tr
                    "'cluster.emulate.link_mbit' is for launcher \"local\"; with \"%s\" the hosts' "
                    "own links count: leave it out",
                    experiment_choice("cluster.launcher", experiment->cluster.launcher));
+    if (faults->n[CELL_COORDINATORS])
+        tell_coordinators(&experiment->cluster, root, diag);
 }
 
 // A rule that no cell matches is a slip: a value that is not on its axis, most likely.
@@ -273,6 +352,7 @@ spec_check(const experiment_t *experiment, const tree_t *root, bool is_matrix_wh
     check_image(experiment, root, diag);
     check_hosts(experiment, root, diag);
     check_emulation(experiment, root, diag);
+    check_jobs(experiment, root, diag);
     if (is_matrix_whole)
         check_matrix(experiment, root, diag);
 }

@@ -68,7 +68,7 @@ experiment_text(const experiment_t *experiment)
     for (size_t i = 0; i < n_settings; i++) {
         const setting_t *setting = &settings[i];
         close_groups(&text, &groups, experiment, setting->path);
-        if (setting->type == SETTING_ELSEWHERE)
+        if (setting->type == SETTING_ELSEWHERE || setting->is_manner)
             continue;
         open_groups(&text, &groups, setting->path);
         char *value = setting_text(setting, experiment);
@@ -145,7 +145,7 @@ experiment_differences(const experiment_t *there, const experiment_t *here)
 {
     text_t text = {0};
     for (size_t i = 0; i < n_settings; i++) {
-        if (settings[i].type == SETTING_ELSEWHERE)
+        if (settings[i].type == SETTING_ELSEWHERE || settings[i].is_manner)
             continue;
         char *a = setting_text(&settings[i], there), *b = setting_text(&settings[i], here);
         add_difference(&text, settings[i].path, a, b);

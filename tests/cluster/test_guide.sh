@@ -72,5 +72,5 @@ while IFS= read -r line <&3; do
     *) fault "the guide says what this test does not know: $line" ;;
     esac
 done 3<commands
-expect_equal "runs by the guide: ssh, swarm, slurm" 3 "$n_runs"
-[ -s results/first2/runs/n3-c0.9-r1/stack.yml ] || fault "no stack file is kept"
+expect_equal "runs by the guide: ssh, ssh side by side, swarm, slurm" 4 "$n_runs"
+[ -s results/first3/runs/n3-c0.9-r1/stack.yml ] || fault "no stack file is kept"

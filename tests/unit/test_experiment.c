@@ -539,6 +539,32 @@ the_hash_sees_the_meaning_alone(void **state)
 }
 
 static void
+how_many_cells_run_at_once_is_no_part_of_the_experiment(void **state)
+{
+    (void)state;
+    experiment_t one, two;
+    char hash_one[SPEC_HASH_BYTES], hash_two[SPEC_HASH_BYTES];
+    must_read(
+        "cluster = { launcher = \"ssh\"; hosts = [ \"a\", \"b\" ]; }; matrix = { nodes = 1; };",
+        &one);
+    must_read("cluster = { launcher = \"ssh\"; hosts = [ \"a\", \"b\" ]; jobs = 2; };"
+              "matrix = { nodes = 1; };",
+              &two);
+    assert_int_equal(one.cluster.jobs, 1);
+    assert_int_equal(two.cluster.jobs, 2);
+    experiment_hash(&one, hash_one);
+    experiment_hash(&two, hash_two);
+    assert_string_equal(hash_one, hash_two);
+    char *text = experiment_text(&two), *differences = experiment_differences(&one, &two);
+    assert_null(strstr(text, "jobs"));
+    assert_string_equal(differences, "");
+    free(text);
+    free(differences);
+    experiment_free(&one);
+    experiment_free(&two);
+}
+
+static void
 differences_are_told_by_setting(void **state)
 {
     (void)state;
@@ -645,6 +671,7 @@ main(void)
         READS(expectations_are_read_and_checked),
         READS(the_text_reads_back_as_the_same_experiment),
         READS(the_hash_sees_the_meaning_alone),
+        READS(how_many_cells_run_at_once_is_no_part_of_the_experiment),
         READS(differences_are_told_by_setting),
         READS(the_learning_rate_grows_with_the_nodes),
         READS(an_included_file_keeps_its_own_lines),

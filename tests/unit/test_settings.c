@@ -120,6 +120,7 @@ what_is_allowed_is_told_in_words(void **state)
                                        "\"swarm\", \"slurm\"");
     assert_allowed("cluster.emulate.core_speed", "\"auto\" or a number from 0.001 to 1");
     assert_allowed("cluster.emulate.link_mbit", "a number from 0 to 100000 Mbit/s");
+    assert_allowed("cluster.jobs", "an integer from 1 to 256 cells");
     assert_allowed("train.nesterov", "true or false");
     assert_allowed("matrix.nodes", "integers from 1 to 10000 workers");
 }

@@ -1,0 +1,78 @@
+#!/bin/bash
+# Cells side by side over ssh: on hosts of their own at the same time, the models of one after the other, repeats until the
+# interval is narrow, gone on with under another number; and Ctrl-C and kill -9 leave nothing of any.
+only_parts=
+. "$(dirname "$0")/common.sh"
+
+cat >c.cfg <<CFG
+name = "c";
+train = { samples = 600; test_samples = 200; epochs = 3; rounds = 30; };
+cluster = {
+  launcher = "ssh"; hosts = [ "w1", "w2", "w3", "mgr" ]; coordinator = "own"; retries = 0; emulate = { core_speed = 0.3; };
+};
+matrix = { nodes = [ 1, 2 ]; cores_per_node = [ 1 ]; repeats = { min = 2; max = 3; ci = 0.0001; }; };
+CFG
+
+# models FOLDER: a line for each run's model.
+models() {
+    paste -d' ' <(column "$1/c/runs.csv" cell) <(column "$1/c/runs.csv" repeat) <(column "$1/c/runs.csv" model_sha256) | sort
+}
+
+# meetings FOLDER: how many pairs of runs went on at the same time, since the rounds of one were written between those of
+# the other; a fault where two of them were on one host.
+meetings() {
+    python3 - "$1/c" <<'PY'
+import csv, sys
+folder = sys.argv[1]
+hosts = {(row["cell"], row["repeat"]): set(f'{row["hosts"]} {row["coordinator"]}'.split())
+         for row in csv.DictReader(open(folder + "/runs.csv"))}
+spans = {}
+for line, row in enumerate(csv.DictReader(open(folder + "/rounds.csv"))):
+    spans.setdefault((row["cell"], row["repeat"]), []).append(line)
+runs = sorted(spans)
+n = 0
+for i, a in enumerate(runs):
+    for b in runs[:i]:
+        if spans[a][0] < spans[b][-1] and spans[b][0] < spans[a][-1]:
+            n += 1
+            if hosts[a] & hosts[b]:
+                print("on one host at one time:", a, hosts[a], b, hosts[b])
+print(n)
+PY
+}
+
+on_cluster run c.cfg -o one --no-figures >one.out 2>one.err || fault "one after the other: $(cat one.err)"
+on_cluster run c.cfg -o side --no-figures -j 3 >side.out 2>side.err || fault "side by side: $(cat side.err)"
+expect_equal "rows" 6 "$(column side/c/runs.csv status | grep -cx done)"
+expect_equal "models side by side" "$(models one)" "$(models side)"
+expect_equal "runs one after the other that met" 0 "$(meetings one)"
+met=$(meetings side)
+[[ $met =~ ^[1-9][0-9]*$ ]] || fault "runs side by side that met: $met"
+expect_equal "hosts of two nodes and their coordinator" 3 "$(paste -d' ' <(column side/c/runs.csv hosts) \
+    <(column side/c/runs.csv coordinator) | grep -m1 ' .* ' | tr ' ' '\n' | sort -u | wc -l)"
+left=$("$cluster" left) || fault "side by side left: $left"
+before=$(sha256sum side/c/runs.csv)
+on_cluster run c.cfg -o side --no-figures >/dev/null 2>again.err || fault "going on one at a time: $(cat again.err)"
+grep -q 'all 6 runs are done already' again.err || fault "what was done is not found: $(cat again.err)"
+expect_equal "runs.csv after that" "$before" "$(sha256sum side/c/runs.csv)"
+
+# both NAME: three endless runs, of which two go on at the same time.
+both() {
+    on_cluster run c.cfg -o "$1" --no-figures --set train.epochs=5000 --set train.rounds=1000 --jobs 2 >/dev/null 2>"$1.err" &
+    outer=$!
+    wait_for_line "$1/c/rounds.csv" '^n1-' 60 && wait_for_line "$1/c/rounds.csv" '^n2-' 60 ||
+        fault "$1: no two cells: $(cat "$1.err")"
+    run=$(run_of "$1")
+    [ -n "$run" ] || fault "$1: no dmlx runs: $(cat "$1.err")"
+}
+both interrupted
+kill -INT "$run"
+wait "$outer"
+expect_equal "status after Ctrl-C" 130 "$?"
+nothing_left "Ctrl-C on two cells" 1 "$run"
+expect_equal "rows of what was interrupted" 0 "$(grep -c '^n' interrupted/c/runs.csv)"
+both killed
+kill -KILL "$run"
+wait "$outer"
+expect_equal "status after kill -9" 137 "$?"
+nothing_left "kill -9 on two cells" 6 "$run"
