@@ -9,11 +9,10 @@
 #include "runner/base64.h"
 #include "runner/checkpoint.h"
 #include "runner/clock.h"
-#include "runner/envelope.h"
+#include "runner/inputs.h"
 #include "runner/memory.h"
 #include "runner/noise.h"
 #include "runner/phase.h"
-#include "runner/run_keys.h"
 #include "runner/signals.h"
 #include "runner/text.h"
 
@@ -466,55 +465,6 @@ find_checkpoint(attempt_t *attempt, const char *text)
     return found;
 }
 
-// What the processes of the cell get on standard input.
-typedef struct inputs {
-    char *coordinator;
-    int n_workers;
-    char **workers; // (n_workers)
-} inputs_t;
-
-static char *
-worker_input(const run_keys_t *keys, int rank)
-{
-    text_t input = {0};
-    char *ring = keys->coordinator ? keys_text(keys->workers[rank]) : NULL;
-    envelope_begin(&input);
-    envelope_add(&input, ENVELOPE_KEYS, ring);
-    envelope_wipe(ring);
-    return text_take(&input);
-}
-
-static void
-make_inputs(const attempt_t *attempt, const char *text, const char *checkpoint, inputs_t *inputs)
-{
-    run_keys_t keys = {0};
-    inputs->n_workers = (int)attempt->cell->nodes;
-    if (inputs->n_workers > 1 && run_keys_needed(attempt->cluster))
-        run_keys_make(&keys, inputs->n_workers);
-    text_t input = {0};
-    char *ring = keys.coordinator ? keys_text(keys.coordinator) : NULL;
-    envelope_begin(&input);
-    envelope_add(&input, ENVELOPE_EXPERIMENT, text);
-    envelope_add(&input, ENVELOPE_KEYS, ring);
-    envelope_add(&input, ENVELOPE_ATTEMPT, attempt->id);
-    envelope_add(&input, ENVELOPE_CHECKPOINT, checkpoint);
-    envelope_wipe(ring);
-    inputs->coordinator = text_take(&input);
-    inputs->workers = memory_new((size_t)inputs->n_workers * sizeof *inputs->workers);
-    for (int rank = 0; rank < inputs->n_workers; rank++)
-        inputs->workers[rank] = worker_input(&keys, rank);
-    run_keys_free(&keys);
-}
-
-static void
-free_inputs(inputs_t *inputs)
-{
-    envelope_wipe(inputs->coordinator);
-    for (int rank = 0; rank < inputs->n_workers; rank++)
-        envelope_wipe(inputs->workers[rank]);
-    free(inputs->workers);
-}
-
 static void
 launch_and_watch(attempt_t *attempt, const inputs_t *inputs)
 {
@@ -555,13 +505,13 @@ launch_and_watch(attempt_t *attempt, const inputs_t *inputs)
 static void
 run_cell(attempt_t *attempt, const char *text)
 {
-    inputs_t inputs = {0};
     char *checkpoint = find_checkpoint(attempt, text);
-    make_inputs(attempt, text, checkpoint, &inputs);
+    inputs_t inputs =
+        inputs_make(attempt->cluster, (int)attempt->cell->nodes, attempt->id, text, checkpoint);
     free(checkpoint);
     if (!attempt->is_broken)
         launch_and_watch(attempt, &inputs);
-    free_inputs(&inputs);
+    inputs_free(&inputs);
 }
 
 // Runs the cell and notes whether others used this host meanwhile. Elsewhere nothing is seen.
