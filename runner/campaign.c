@@ -162,8 +162,9 @@ run_lane(void *context)
 static const char **
 hosts_of(const crew_t *crew, long index)
 {
-    const char *const *names;
-    series_hosts(crew->series, &names);
+    const char *const *names = NULL;
+    if (crew->series->launcher->pool)
+        crew->series->launcher->pool(&crew->series->experiment.cluster, &names);
     const plan_cell_t *cell = &crew->series->plan->cells[index];
     long n = cluster_hosts(&crew->series->experiment.cluster, cell->nodes);
     const char **hosts = names ? memory_new((size_t)n * sizeof *hosts) : NULL;
@@ -259,11 +260,10 @@ wants(const plan_cell_t *cell, void *context)
 static void
 run_series(campaign_t *campaign, const series_t *series)
 {
-    const char *const *names;
     int n_jobs = (int)series->experiment.cluster.jobs;
     crew_t crew = {.campaign = campaign,
                    .series = series,
-                   .scheduler = scheduler_new(series->plan, n_jobs, series_hosts(series, &names)),
+                   .scheduler = scheduler_new(series->plan, n_jobs, series->n_hosts),
                    .lanes = memory_new((size_t)n_jobs * sizeof *crew.lanes),
                    .ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                    .is_warm = series->experiment.matrix.warmup == 0};
@@ -294,6 +294,14 @@ run_series(campaign_t *campaign, const series_t *series)
 void
 campaign_run(campaign_t *campaign)
 {
-    for (int i = 0; i < campaign->n_series && !campaign->stops; i++)
-        run_series(campaign, &campaign->series[i]);
+    for (int i = 0; i < campaign->n_series && !campaign->stops; i++) {
+        series_t *series = &campaign->series[i];
+        int status = STATUS_DONE;
+        if (campaign->n_series > 1) // the launcher was last prepared for another one
+            status = series_prepare(series, campaign->run_id);
+        if (status == STATUS_DONE)
+            run_series(campaign, series);
+        else
+            stop(campaign, status);
+    }
 }

@@ -12,7 +12,7 @@
 #include "runner/series.h"
 
 typedef struct campaign {
-    const series_t *series; // opened and prepared; in this order
+    series_t *series; // opened and prepared; in this order
     int n_series;
     const char *run_id; // keeper_run_id
     progress_t progress;

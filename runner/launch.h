@@ -132,6 +132,7 @@ typedef struct launcher {
     // Checks, before anything is started, that the cells can be run as the cfg asks: programs,
     // hosts, limits. Starts nothing that stays. May block, for a few seconds, and where an image,
     // program or data has to be copied for cluster.timeout.copy_s.
+    // What was found stands for the cells to come, until the next call.
     // LAUNCH_DENIED: the fault says what is missing and what to do. Required.
     int (*prepare)(const cluster_t *cluster, const launch_need_t *need, fault_t *fault);
 

@@ -90,7 +90,7 @@ series_need(const plan_t *plan)
 }
 
 int
-series_prepare(const series_t *series, const char *run_id)
+series_prepare(series_t *series, const char *run_id)
 {
     const cluster_t *cluster = &series->experiment.cluster;
     launch_need_t need = series_need(series->plan);
@@ -104,6 +104,9 @@ series_prepare(const series_t *series, const char *run_id)
     int status = series->launcher->prepare(cluster, &need, &fault);
     if (status == 0 && series->launcher->supply)
         status = series->launcher->supply(cluster, &need, &fault);
+    const char *const *names;
+    if (status == 0 && series->launcher->pool)
+        series->n_hosts = series->launcher->pool(cluster, &names);
     if (signals_stop())
         return series_say(STATUS_INTERRUPTED, "interrupted before the first cell");
     return status == 0 ? STATUS_DONE : series_say(STATUS_CLUSTER, fault.text);
@@ -197,18 +200,10 @@ series_draft(const series_t *series)
     return STATUS_DONE;
 }
 
-int
-series_hosts(const series_t *series, const char *const **names)
-{
-    *names = NULL;
-    return series->launcher->pool ? series->launcher->pool(&series->experiment.cluster, names) : 0;
-}
-
 double
 series_span_share(const series_t *series)
 {
     const plan_t *plan = series->plan;
-    const char *const *names;
     int n_jobs = (int)series->experiment.cluster.jobs;
     if (n_jobs == 1)
         return 1;
@@ -216,7 +211,7 @@ series_span_share(const series_t *series)
     double *run_s = memory_new(n * sizeof *run_s), sum_s = 0;
     for (size_t i = 0; i < n; i++)
         sum_s += run_s[i] = pace_cell_s(&series->pace, plan, &plan->cells[i]);
-    double span_s = scheduler_span_s(plan, n, run_s, n_jobs, series_hosts(series, &names));
+    double span_s = scheduler_span_s(plan, n, run_s, n_jobs, series->n_hosts);
     free(run_s);
     return span_s / sum_s;
 }

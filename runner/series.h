@@ -37,6 +37,7 @@ typedef struct series {
     char data_known[2 * DATASET_CHECKSUM_BYTES]; // its stamp and checksum
     pace_t pace;
     const launcher_t *launcher;
+    int n_hosts; // that its cells are lent, as the launcher told; 0: none are
     record_t *record;
 } series_t;
 
@@ -62,8 +63,9 @@ int series_find_data(series_t *series, const char *folder);
 launch_need_t series_need(const plan_t *plan);
 
 // Has the launcher check that all cells can be run, and bring to the hosts what they need. May take
-// minutes, and says so.
-int series_prepare(const series_t *series, const char *run_id);
+// minutes, and says so. A launcher keeps what it found for one series alone: with several it is to
+// be prepared again when the turn of one comes.
+int series_prepare(series_t *series, const char *run_id);
 
 // Opens the folder of results and writes what describes it.
 int series_open(series_t *series, int argc, char *const *argv);
@@ -74,10 +76,6 @@ int series_open_in(const series_t *series, const char *folder, record_t **record
 // What the launcher would hand to another program for each cell, such as stack files, written to
 // where a run would keep it.
 int series_draft(const series_t *series);
-
-// The hosts that its cells are lent, once it is prepared (launcher_t's pool): how many, 0 where
-// none are lent, and *names.
-int series_hosts(const series_t *series, const char *const **names);
 
 // How many seconds a second of work takes, since cells may run side by side: 1 for one at a time.
 double series_span_share(const series_t *series);

@@ -56,6 +56,18 @@ on_cluster run c.cfg -o side --no-figures >/dev/null 2>again.err || fault "going
 grep -q 'all 6 runs are done already' again.err || fault "what was done is not found: $(cat again.err)"
 expect_equal "runs.csv after that" "$before" "$(sha256sum side/c/runs.csv)"
 
+# Two experiments of one command, each on hosts of its own list.
+cat >first.cfg <<CFG
+name = "first";
+train = { samples = 600; test_samples = 200; epochs = 1; rounds = 3; };
+cluster = { launcher = "ssh"; hosts = [ "w1", "w2" ]; emulate = { core_speed = 0.3; }; };
+matrix = { nodes = [ 2 ]; };
+CFG
+sed 's/"first"/"second"/; s/"w1", "w2"/"w3"/; s/nodes = \[ 2 \]/nodes = [ 1 ]/' first.cfg >second.cfg
+on_cluster run first.cfg second.cfg -o two --no-figures >/dev/null 2>two.err || fault "two experiments: $(cat two.err)"
+expect_equal "hosts of the first" "w1 w2" "$(column two/first/runs.csv hosts)"
+expect_equal "hosts of the second" "w3" "$(column two/second/runs.csv hosts)"
+
 # both NAME: three endless runs, of which two go on at the same time.
 both() {
     on_cluster run c.cfg -o "$1" --no-figures --set train.epochs=5000 --set train.rounds=1000 --jobs 2 >/dev/null 2>"$1.err" &
