@@ -50,6 +50,7 @@ campaign_announce(campaign_t *campaign)
     double pace = span_share(campaign);
     progress_start(&campaign->progress, stderr, all.n_runs, all.total_s, pace);
     progress_skip(&campaign->progress, all.done_s);
+    campaign->n_begun = all.n_done;
     progress_duration((all.total_s - all.done_s) * pace, left);
     if (all.n_done == all.n_runs)
         fprintf(stderr, "all %d runs are done already\n", all.n_runs);
@@ -208,9 +209,8 @@ start_lane(crew_t *crew, long index)
     series_survey_t now = survey(campaign);
     progress_expect(&campaign->progress, now.n_runs, now.total_s);
     snprintf(label, sizeof label, "%s r%d", lane->cell->id, lane->cell->repeat);
-    lane->told =
-        progress_cell(&campaign->progress, now.n_done + campaign->n_failed + crew->n_lanes + 1,
-                      label, pace_cell_s(&series->pace, series->plan, lane->cell));
+    lane->told = progress_cell(&campaign->progress, ++campaign->n_begun, label,
+                               pace_cell_s(&series->pace, series->plan, lane->cell));
     int error = 0;
     if (!campaign->stops)
         error = pthread_create(&lane->thread, NULL, run_lane, lane);

@@ -16,6 +16,7 @@ typedef struct campaign {
     int n_series;
     const char *run_id; // keeper_run_id
     progress_t progress;
+    int n_begun;       // runs, with those that were done before
     int n_failed;      // runs that have no row after all their attempts
     int status;        // what stopped it (command.h); STATUS_DONE while it goes on
     atomic_bool stops; // it is to end

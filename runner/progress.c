@@ -83,20 +83,31 @@ write_one(progress_t *progress, const progress_cell_t *cell)
                 cell->loss, progress_thousands(cell->samples_per_s, rate));
 }
 
+// The running cell with the next number; NULL behind the last.
+static const progress_cell_t *
+next_cell(const progress_t *progress, int index)
+{
+    const progress_cell_t *next = NULL;
+    for (int i = 0; i < PROGRESS_CELLS_MAX; i++) {
+        const progress_cell_t *cell = &progress->cells[i];
+        if (cell->index > index && (!next || cell->index < next->index))
+            next = cell;
+    }
+    return next;
+}
+
 // Their numbers, then the first of them with their rounds.
 static void
 write_several(progress_t *progress)
 {
     int n = 0;
-    for (int i = 0; i < PROGRESS_CELLS_MAX; i++)
-        if (progress->cells[i].index > 0)
-            fprintf(progress->out, "%s%d", n++ ? ", " : "cells ", progress->cells[i].index);
+    const progress_cell_t *cell;
+    for (int index = 0; (cell = next_cell(progress, index)); index = cell->index)
+        fprintf(progress->out, "%s%d", n++ ? ", " : "cells ", cell->index);
     fprintf(progress->out, "/%d ", progress->n_cells);
     n = 0;
-    for (int i = 0; i < PROGRESS_CELLS_MAX && n < CELLS_SHOWN; i++) {
-        const progress_cell_t *cell = &progress->cells[i];
-        if (cell->index == 0)
-            continue;
+    for (int index = 0; n < CELLS_SHOWN && (cell = next_cell(progress, index));
+         index = cell->index) {
         fprintf(progress->out, "%s %s", n++ ? "," : "", cell->label);
         if (cell->rounds > 0)
             fprintf(progress->out, " round %d/%d", cell->round, cell->rounds);
@@ -109,13 +120,10 @@ static void
 write_line(progress_t *progress)
 {
     char left[24];
-    int first = 0;
-    while (first < PROGRESS_CELLS_MAX - 1 && progress->cells[first].index == 0)
-        first++;
     if (progress->n_running > 1)
         write_several(progress);
     else
-        write_one(progress, &progress->cells[first]);
+        write_one(progress, next_cell(progress, 0));
     fprintf(progress->out, "  %s left", progress_duration(left_s(progress), left));
 }
 

@@ -116,7 +116,7 @@ several_cells_are_told_in_one_line(void **state)
     progress_round(&progress, PROGRESS_NO_CELL, 1, 1, 0, 0);
     progress_tick(&progress);
     fclose(out);
-    expected = "cells 7, 4, 5, 6/27  n1-c1 r1, n1-c2 r2 round 4/20, n2-c2 r1, 1 more  ";
+    expected = "cells 4, 5, 6, 7/27  n1-c2 r2 round 4/20, n2-c2 r1, n2-c4 r1, 1 more  ";
     assert_memory_equal(strchr(text, '\n') + 1, expected, strlen(expected));
     free(text);
 }
