@@ -16,6 +16,16 @@ matrix() {
     cmp -s local.models "$name.models" || fault "$name made other models: $(cat local.models "$name.models")"
 }
 
+# side_by_side NAME ARGUMENT…: two runs of one node at a time, which have a host each then.
+side_by_side() {
+    local name=$1 left
+    shift
+    on_cluster run c.cfg -o "$name" --no-figures -j 2 --set 'matrix.zip=( { nodes = [ 1 ]; cores = [ 1 ]; } )' \
+        --set matrix.repeats=2 --set train.epochs=60 "$@" >/dev/null 2>"$name.err" || fault "$name: $(cat "$name.err")"
+    expect_equal "hosts of two runs at a time with $name" 2 "$(column "$name/c/runs.csv" hosts | grep . | sort -u | wc -l)"
+    left=$("$cluster" left) || fault "$name left: $left"
+}
+
 matrix local --launcher local
 
 # --- ssh ---
@@ -56,6 +66,7 @@ refused "too many cores" 4 "host 'w1' has .* cores, and a node is to have" --lau
 case $parts in
 *slurm*)
     matrix slurm --launcher slurm
+    side_by_side slurm_jobs --launcher slurm
     on_cluster doctor --launcher slurm c.cfg >doctor.out || fault "doctor of slurm: $(cat doctor.out)"
     expect_equal "nodes of slurm that doctor asked" 3 "$(grep -cE '^w[123]  *idle  *0\.1\.0 .*cgroup' doctor.out)"
     on_cluster doctor --launcher slurm --set cluster.program=/nowhere c.cfg >doctor.out
@@ -72,6 +83,7 @@ case $parts in
     on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
     matrix docker --launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\""
     matrix swarm --launcher swarm "${swarm[@]}"
+    side_by_side swarm_jobs --launcher swarm "${swarm[@]}"
     on_cluster doctor --launcher swarm "${swarm[@]}" c.cfg >doctor.out || fault "doctor of the swarm: $(cat doctor.out)"
     expect_equal "nodes of the swarm that doctor saw" 4 \
         "$(grep -cE '^(mgr .*ready active manager|w[123] .*ready active worker) .*docker [0-9.]+ ' doctor.out)"
