@@ -14,15 +14,15 @@
 #include "runner/plan_print.h"
 #include "runner/host_facts.h"
 #include "runner/keeper.h"
+#include "runner/left_behind.h"
 #include "runner/manifest.h"
 #include "runner/memory.h"
 #include "runner/options.h"
+#include "runner/process.h"
 #include "runner/repeats.h"
 #include "runner/samples.h"
 #include "runner/signals.h"
 #include "runner/trainee.h"
-
-enum { CLEAN_LIMIT_MS = 4000 };
 
 typedef struct run_options {
     option_list_t sets;
@@ -59,6 +59,7 @@ typedef struct run {
     job_t *jobs;
     int n_jobs;
     keeper_t *keeper;
+    char *home; // the working folder, which the keeper leaves
     progress_t progress;
     double times[REPEATS_MAX]; // room for those of one cell
     int n_failed;
@@ -136,13 +137,37 @@ find_data(run_t *run, job_t *job)
     return STATUS_DONE;
 }
 
+// The most that removing all that the jobs have on their clusters may take: of the slowest, since
+// most often all of them are on one.
+static int
+clean_limit_ms(const run_t *run)
+{
+    int limit_ms = 0;
+    for (int i = 0; i < run->n_jobs; i++)
+        limit_ms = run->jobs[i].launcher->clean_ms_max > limit_ms
+                       ? run->jobs[i].launcher->clean_ms_max
+                       : limit_ms;
+    return limit_ms;
+}
+
 // In the keeper, when this process has died: the jobs are known there as they were at the start.
 static void
 clean_after_death(const char *run_id, int timeout_ms, void *context)
 {
     const run_t *run = context;
-    for (int i = 0; i < run->n_jobs; i++)
-        run->jobs[i].launcher->clean(&run->jobs[i].experiment.cluster, run_id, timeout_ms, NULL);
+    long long until_ms = process_clock_ms() + timeout_ms;
+    for (int i = 0; i < run->n_jobs; i++) {
+        const job_t *job = &run->jobs[i];
+        fault_t fault = {{0}};
+        long long left_ms = until_ms - process_clock_ms();
+        if (left_behind_remove(job->launcher, &job->experiment.cluster, run_id,
+                               left_ms > 0 ? (int)left_ms : 0, &fault) == 0)
+            continue;
+        char *folder = *job->folder == '/' ? memory_text(job->folder)
+                                           : memory_format("%s/%s", run->home, job->folder);
+        left_behind_note(folder, run_id, fault.text);
+        free(folder);
+    }
 }
 
 static void
@@ -455,8 +480,11 @@ clean_up(run_t *run)
     for (int i = 0; i < run->n_jobs && run->keeper; i++) {
         const job_t *job = &run->jobs[i];
         fault_t fault = {{0}};
-        if (job->launcher->clean(&job->experiment.cluster, keeper_run_id(run->keeper),
-                                 CLEAN_LIMIT_MS, &fault) != 0)
+        // One that was not opened has started nothing: what is wrong with its cluster was told.
+        int limit_ms = job->record ? left_behind_limit_ms(job->launcher) : KEEPER_LIMIT_MS;
+        if (job->launcher->clean(&job->experiment.cluster, keeper_run_id(run->keeper), limit_ms,
+                                 &fault) != 0 &&
+            job->record)
             status = say(STATUS_CLUSTER, fault.text);
     }
     keeper_end(&run->keeper);
@@ -477,6 +505,7 @@ free_jobs(run_t *run)
         free(job->data_folder);
     }
     free(run->jobs);
+    free(run->home);
     diag_free(run->diag);
 }
 
@@ -487,11 +516,13 @@ execute(run_t *run)
     int status = STATUS_DONE;
     fault_t fault = {{0}};
     keeper_sweep();
-    run->keeper = keeper_start(clean_after_death, run, &fault);
+    run->home = getcwd(NULL, 0);
+    run->keeper = keeper_start(clean_after_death, clean_limit_ms(run), run, &fault);
     if (!run->keeper)
         return say(STATUS_CLUSTER, fault.text);
     for (int i = 0; i < run->n_jobs && status == STATUS_DONE; i++) {
         job_t *job = &run->jobs[i];
+        left_behind_retry(job->folder, job->launcher, &job->experiment.cluster, say_step);
         status = find_data(run, job);
         if (status == STATUS_DONE)
             status = prepare_launcher(run, job);

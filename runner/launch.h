@@ -179,8 +179,10 @@ typedef struct launcher {
 
     // Removes everything of that run wherever it is, by the run's id alone: called at the end of
     // a run, and by the keeper when `dmlx run` died. Blocks at most timeout_ms. LAUNCH_FAILED:
-    // something would not go. Required.
+    // something would not go, or who would know does not answer; the fault says what to look for.
+    // Required.
     int (*clean)(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_t *fault);
+    int clean_ms_max; // what it is given where a service has to be asked; 0: KEEPER_LIMIT_MS
 } launcher_t;
 
 extern const launcher_t launcher_local, launcher_ssh, launcher_docker, launcher_podman,
