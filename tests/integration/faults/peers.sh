@@ -23,6 +23,21 @@ expect_refused() {
     wait_for_line serve.out "\"record\":\"event\".*$3" 20 || fault "$1 is not recorded: $(cat serve.out)"
 }
 
+# Of all rings that lie here: not on a command line, in an environment, or in what anybody said; and nobody else may read
+# them.
+expect_no_secrets() {
+    local secrets pid what
+    secrets=$(sed -n 's/^secret *//p' keys/* others/*)
+    expect_equal "secrets that are looked for" 8 "$(wc -l <<<"$secrets")"
+    for pid in $(marked_processes "$DMLX_CASE_MARK" | cut -d' ' -f1); do
+        for what in cmdline environ; do
+            ! grep -qaF -e "$secrets" "/proc/$pid/$what" || fault "a secret in $what of $pid"
+        done
+    done
+    ! grep -laF -e "$secrets" ./*.out ./*.err || fault "secrets in what was said"
+    expect_equal "rings that others can read" "" "$(find keys others unlisted renamed -type f -perm /077)"
+}
+
 intrude() {
     dmlx keys 3 >/dev/null || fault "no keys"
     dmlx keys -o others 3 >/dev/null
@@ -58,6 +73,7 @@ intrude() {
     expect_refused other_run 'do not agree on keys' 'dropped a connection: with no handshake for this'
     expect_refused unlisted 'refused the key' 'dropped a connection: with a key that is not listed'
     expect_refused renamed 'is not that of the key' "dropped HELLO: under another's identity"
+    expect_no_secrets
     kill -CONT "$paused"
     finish_by_hand
 }
