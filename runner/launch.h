@@ -155,6 +155,10 @@ typedef struct launcher {
     // signals besides; -1 when there is none. Never blocks. Required.
     int (*fd)(const launch_t *launch);
 
+    // The host that the process of that rank runs on, or will, as messages name it; borrowed until
+    // stop(). Required.
+    const char *(*host)(const launch_t *launch, int rank);
+
     // Starts that worker again, with the same endpoint and name; what is left of it is ended first.
     // May block, up to a second for that. LAUNCH_FAILED: it does not run.
     // Not required: NULL where it cannot be had, and prepare() refuses on_loss = "respawn".

@@ -163,7 +163,7 @@ container_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fa
 #define CONTAINER_LAUNCHER(word, text)                                                             \
     {                                                                                              \
         .name = word, .summary = text, .prepare = container_prepare, .start = container_start,     \
-        .stream = launch_pipes_stream, .fd = launch_pipes_fd,                                      \
+        .stream = launch_pipes_stream, .fd = launch_pipes_fd, .host = launch_pipes_host,           \
         .respawn = launch_pipes_respawn, .stop = launch_pipes_stop,                                \
         .clean_ms_max = CONTAINER_CALL_MS, .clean = container_clean,                               \
     }

@@ -292,6 +292,7 @@ const launcher_t launcher_slurm = {
     .start = slurm_start,
     .stream = launch_pipes_stream,
     .fd = launch_pipes_fd,
+    .host = launch_pipes_host,
     .respawn = launch_pipes_respawn,
     .stop = launch_pipes_stop,
     .clean_ms_max = CONTAINER_CALL_MS,

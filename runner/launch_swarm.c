@@ -504,6 +504,14 @@ swarm_command(void *context, const launch_cell_t *cell, int rank, const char *en
     return 0;
 }
 
+// Where a worker was placed. The coordinator is on whichever manager the swarm chose.
+static const char *
+swarm_host(const launch_t *launch, int rank)
+{
+    return rank >= 0 && rank < n_nodes ? nodes[rank]
+                                       : launch_pipes_host(launch, LAUNCH_COORDINATOR);
+}
+
 static int
 swarm_finish(void *context, const launch_cell_t *cell, fault_t *fault)
 {
@@ -600,6 +608,7 @@ const launcher_t launcher_swarm = {
     .start = swarm_start,
     .stream = launch_pipes_stream,
     .fd = launch_pipes_fd,
+    .host = swarm_host,
     .stop = launch_pipes_stop,
     .draft = swarm_draft,
     .clean_ms_max = REMOVE_LIMIT_MS,

@@ -108,7 +108,7 @@ finish_run
 # Everything a person needs: who, where, in which phase, after which limit, and which log.
 expect_story() {
     expect_text "the worker is not named" 'worker.1' "$1"
-    expect_text "the host is not named" "$(hostname)|joining" "$1"
+    expect_text "the host is not named" "$(hostname)" "$1"
     expect_text "the log is not named" 'worker-1\.log|coordinator\.log' "$1"
     expect_text "the phase is not told" 'joining|loading|training|waiting|in round|ending|after the last' "$1"
     [ "$how" = killed ] || expect_text "the limit is not told" '[0-9]+ m?s' "$1"
@@ -134,6 +134,7 @@ continue-writing)
     expect_rounds 12
     ;;
 continue-*)
+    expect_story row
     expect_text "the loss is not recorded" 'going on with 2 of 3 workers' row
     case $phase in
     joining | loading) expect_rounds 8 ;;
