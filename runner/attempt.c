@@ -156,21 +156,44 @@ keep_blob(attempt_t *attempt, const blob_t *blob, const char *name)
     return status == RECORD_OK;
 }
 
-// The log of a process of this run, for the end of a sentence about it.
-static void
-lose_to(attempt_t *attempt, int rank, const char *text)
-{
-    if (rank == REPORT_NO_RANK)
-        lose(attempt, ATTEMPT_FAILED, "%s; see '%s/%s.log'", text, attempt->folder,
-             attempt->cell->nodes > 1 ? "coordinator" : "standalone");
-    else
-        lose(attempt, ATTEMPT_FAILED, "%s; see '%s/worker-%d.log'", text, attempt->folder, rank);
-}
-
 static bool
 is_rank(const attempt_t *attempt, int rank)
 {
     return rank >= 0 && rank < attempt->cell->nodes;
+}
+
+// A sentence about a process of this run, with what only we know: its host, unless it names that,
+// and its log. Any rank that is no worker's is the coordinator's.
+static void
+tell_where(const attempt_t *attempt, int rank, const char *text, char sentence[REPORT_TEXT_MAX])
+{
+    bool is_worker = is_rank(attempt, rank);
+    const char *host =
+        attempt->setting->launcher->host(attempt->launch, is_worker ? rank : LAUNCH_COORDINATOR);
+    bool is_named = strstr(text, host);
+    int n = snprintf(sentence, REPORT_TEXT_MAX, "%s%s%s%s; see '%s/", text,
+                     is_named ? "" : "; it was started on '", is_named ? "" : host,
+                     is_named ? "" : "'", attempt->folder);
+    if (n < 0 || n >= REPORT_TEXT_MAX)
+        return;
+    if (is_worker)
+        snprintf(sentence + n, (size_t)(REPORT_TEXT_MAX - n), "worker-%d.log'", rank);
+    else
+        snprintf(sentence + n, (size_t)(REPORT_TEXT_MAX - n), "%s.log'",
+                 attempt->cell->nodes > 1 ? "coordinator" : "standalone");
+}
+
+// What a coordinator says of a worker names the phase; of itself it does not.
+static void
+lose_to(attempt_t *attempt, int rank, const char *text)
+{
+    char whole[2 * REPORT_TEXT_MAX], sentence[REPORT_TEXT_MAX];
+    if (is_rank(attempt, rank))
+        snprintf(whole, sizeof whole, "%s", text);
+    else
+        snprintf(whole, sizeof whole, "%s: %s", attempt->phase, text);
+    tell_where(attempt, rank, whole, sentence);
+    lose(attempt, ATTEMPT_FAILED, "%s", sentence);
 }
 
 // Starts a worker again, though not for ever.
@@ -197,8 +220,10 @@ take_loss(attempt_t *attempt, const report_t *report)
         lose(attempt, ATTEMPT_FAILED, "there is no worker %d to be lost", report->rank);
         return;
     }
+    char sentence[REPORT_TEXT_MAX];
+    tell_where(attempt, report->rank, report->text, sentence);
     if (!attempt->is_renewed[report->rank])
-        respawn(attempt, report->rank, report->text);
+        respawn(attempt, report->rank, sentence);
     attempt->is_renewed[report->rank] = false;
 }
 
@@ -226,6 +251,19 @@ take_started(attempt_t *attempt, const report_t *report)
 }
 
 static void
+take_event(attempt_t *attempt, const report_t *report)
+{
+    char sentence[REPORT_TEXT_MAX];
+    if (is_rank(attempt, report->rank))
+        tell_where(attempt, report->rank, report->text, sentence);
+    else
+        snprintf(sentence, sizeof sentence, "%s", report->text);
+    add_note(attempt, sentence);
+    progress_note(attempt->setting->progress, "%s r%d: %s", attempt->cell->id,
+                  attempt->cell->repeat, sentence);
+}
+
+static void
 take_record(attempt_t *attempt, const launch_event_t *event)
 {
     report_t report;
@@ -240,9 +278,7 @@ take_record(attempt_t *attempt, const launch_event_t *event)
         take_round(attempt, &report.round);
         break;
     case REPORT_EVENT:
-        add_note(attempt, report.text);
-        progress_note(attempt->setting->progress, "%s r%d: %s", attempt->cell->id,
-                      attempt->cell->repeat, report.text);
+        take_event(attempt, &report);
         break;
     case REPORT_RESULT:
         attempt->result = report.result;
@@ -318,6 +354,15 @@ is_over(const attempt_t *attempt)
 }
 
 static void
+lose_silent(attempt_t *attempt, double limit_s)
+{
+    char text[64];
+    snprintf(text, sizeof text, "the %s said nothing for %.3g s",
+             attempt->cell->nodes > 1 ? "coordinator" : "standalone role", limit_s);
+    lose_to(attempt, REPORT_NO_RANK, text);
+}
+
+static void
 watch(attempt_t *attempt)
 {
     double limit_s = silence_limit_s(attempt->cluster);
@@ -336,8 +381,7 @@ watch(attempt_t *attempt)
         else if (event.kind == LAUNCH_ENDED)
             take_end(attempt, &event);
         else if (clock_s() - attempt->heard_s > limit_s)
-            lose(attempt, ATTEMPT_FAILED, "the coordinator said nothing for %.0f s; see '%s'",
-                 limit_s, attempt->folder);
+            lose_silent(attempt, limit_s);
         progress_tick(attempt->setting->progress);
     }
     if (!attempt->is_broken && !(attempt->has_result && attempt->has_model))

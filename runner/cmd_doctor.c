@@ -296,7 +296,7 @@ examine(doctor_t *doctor, const char *run_id)
         examine_service(doctor, launcher);
     else if (doctor->need.link_mbit > 0 && !links_available(doctor->need.link_mbit, &fault))
         problem(doctor, "%s", fault.text);
-    launcher->clean(cluster, run_id, 4000, NULL);
+    launcher->clean(cluster, run_id, KEEPER_LIMIT_MS, NULL);
 }
 
 static void
@@ -353,7 +353,7 @@ examine_file(const doctor_options_t *options, const char *path)
         return STATUS_BAD_SPEC;
     }
     fault_t fault = {{0}};
-    keeper_t *keeper = keeper_start(NULL, NULL, &fault);
+    keeper_t *keeper = keeper_start(NULL, 0, NULL, &fault);
     if (keeper) {
         find_need(&doctor, keeper_run_id(keeper));
         examine(&doctor, keeper_run_id(keeper));

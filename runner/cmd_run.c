@@ -2,17 +2,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plots/plots.h"
 #include "runner/campaign.h"
 #include "runner/host_facts.h"
 #include "runner/keeper.h"
+#include "runner/left_behind.h"
 #include "runner/memory.h"
 #include "runner/phase.h"
 #include "runner/plan_print.h"
+#include "runner/process.h"
 #include "runner/signals.h"
-
-enum { CLEAN_LIMIT_MS = 4000 };
 
 typedef struct run {
     series_options_t options;
@@ -24,6 +25,7 @@ typedef struct run {
     series_t *series; // the experiments of the command line
     int n_series;
     keeper_t *keeper;
+    char *home; // the working folder, which the keeper leaves
 } run_t;
 
 // ---- before anything is started ----
@@ -49,15 +51,38 @@ read_series(run_t *run, double host_cores)
     return status;
 }
 
+// The most that removing all that the experiments have on their clusters may take: of the slowest,
+// since most often all of them are on one.
+static int
+clean_limit_ms(const run_t *run)
+{
+    int limit_ms = 0;
+    for (int i = 0; i < run->n_series; i++)
+        limit_ms = run->series[i].launcher->clean_ms_max > limit_ms
+                       ? run->series[i].launcher->clean_ms_max
+                       : limit_ms;
+    return limit_ms;
+}
+
 // In the keeper, when this process has died: the experiments are known there as they were at the
 // start.
 static void
 clean_after_death(const char *run_id, int timeout_ms, void *context)
 {
     const run_t *run = context;
-    for (int i = 0; i < run->n_series; i++)
-        run->series[i].launcher->clean(&run->series[i].experiment.cluster, run_id, timeout_ms,
-                                       NULL);
+    long long until_ms = process_clock_ms() + timeout_ms;
+    for (int i = 0; i < run->n_series; i++) {
+        const series_t *series = &run->series[i];
+        fault_t fault = {{0}};
+        long long left_ms = until_ms - process_clock_ms();
+        if (left_behind_remove(series->launcher, &series->experiment.cluster, run_id,
+                               left_ms > 0 ? (int)left_ms : 0, &fault) == 0)
+            continue;
+        char *folder = *series->folder == '/' ? memory_text(series->folder)
+                                              : memory_format("%s/%s", run->home, series->folder);
+        left_behind_note(folder, run_id, fault.text);
+        free(folder);
+    }
 }
 
 // ---- afterwards ----
@@ -116,8 +141,11 @@ clean_up(run_t *run)
     for (int i = 0; i < run->n_series && run->keeper; i++) {
         const series_t *series = &run->series[i];
         fault_t fault = {{0}};
+        // One that was not opened has started nothing: what is wrong with its cluster was told.
+        int limit_ms = series->record ? left_behind_limit_ms(series->launcher) : KEEPER_LIMIT_MS;
         if (series->launcher->clean(&series->experiment.cluster, keeper_run_id(run->keeper),
-                                    CLEAN_LIMIT_MS, &fault) != 0)
+                                    limit_ms, &fault) != 0 &&
+            series->record)
             status = series_say(STATUS_CLUSTER, fault.text);
     }
     keeper_end(&run->keeper);
@@ -130,6 +158,7 @@ free_series(run_t *run)
     for (int i = 0; i < run->n_series; i++)
         series_free(&run->series[i]);
     free(run->series);
+    free(run->home);
     diag_free(run->diag);
 }
 
@@ -140,11 +169,14 @@ execute(run_t *run)
     int status = STATUS_DONE;
     fault_t fault = {{0}};
     keeper_sweep();
-    run->keeper = keeper_start(clean_after_death, run, &fault);
+    run->home = getcwd(NULL, 0);
+    run->keeper = keeper_start(clean_after_death, clean_limit_ms(run), run, &fault);
     if (!run->keeper)
         return series_say(STATUS_CLUSTER, fault.text);
     for (int i = 0; i < run->n_series && status == STATUS_DONE; i++) {
         series_t *series = &run->series[i];
+        left_behind_retry(series->folder, series->launcher, &series->experiment.cluster,
+                          series_say_step);
         status = series_find_data(series, run->options.data);
         if (status == STATUS_DONE)
             status = series_prepare(series, keeper_run_id(run->keeper));

@@ -16,7 +16,7 @@
 #include "runner/text.h"
 #include "runner/version.h"
 
-enum { WORDS_MAX = 128 };
+enum { WORDS_MAX = 128, PAUSE_MS = 100 };
 
 // Reads the process's output to its end. False when the time was over, or, where a signal ends
 // the call, when one came.
@@ -162,19 +162,20 @@ container_remove_stack(const container_engine_t *engine, const char *label, int 
 {
     static const char *const kinds[] = {"service", "secret", "network"};
     long long until_ms = process_clock_ms() + timeout_ms;
-    int status = 0;
+    int n_found = 0;
     // When the time is over each kind was asked for once all the same: secrets above all go.
     for (int i = 0; i < 3; i++) {
         long long left_ms = 0;
         int n = 0;
         do {
+            poll(NULL, 0, n < 0 ? PAUSE_MS : 0); // a refusal may come at once
             left_ms = until_ms - process_clock_ms();
             n = container_remove(engine, kinds[i], label, left_ms > 1000 ? (int)left_ms : 1000,
                                  fault);
         } while (n < 0 && left_ms > 0);
-        status = n < 0 ? -1 : status;
+        n_found = n < 0 || n_found < 0 ? -1 : n_found + n;
     }
-    return status;
+    return n_found;
 }
 
 char *

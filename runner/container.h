@@ -48,7 +48,8 @@ int container_remove(const container_engine_t *engine, const char *kind, const c
 
 // Removes a swarm's services, secrets and networks that carry a label, and asks again until the
 // manager has let go of them, networks last: one goes when the last of its tasks has. Each kind is
-// asked for at least once, with a second for that. -1: something would not go in time.
+// asked for at least once, with a second for that. Returns how many were found; -1: something would
+// not go in time.
 int container_remove_stack(const container_engine_t *engine, const char *label, int timeout_ms,
                            fault_t *fault);
 

@@ -20,7 +20,7 @@
 enum {
     FAREWELL_WAIT_MS = 1000,
     LINE_BYTES = 4096,
-    LAST_RESORT_S = 20, // a clean hook that hangs does not make the keeper a leftover itself
+    LAST_RESORT_MS = 16000, // a clean hook that hangs does not make the keeper a leftover itself
     FOLDERS_MAX = 256
 };
 
@@ -35,6 +35,7 @@ struct keeper {
 typedef struct kept {
     const char *run_id;
     keeper_clean_t clean;
+    int clean_ms_max;
     void *context;
     char *folders[FOLDERS_MAX];
     int n_folders;
@@ -75,11 +76,13 @@ static void
 clean_up(const kept_t *kept)
 {
     long long until_ms = process_clock_ms() + KEEPER_LIMIT_MS;
-    alarm(LAST_RESORT_S);
+    alarm((unsigned)(KEEPER_LIMIT_MS + kept->clean_ms_max + LAST_RESORT_MS) / 1000);
     keeper_clean_run(kept->run_id, KEEPER_LIMIT_MS * 3 / 4);
     for (int i = 0; i < kept->n_folders; i++)
         remains_remove_tree(kept->folders[i]);
     long long left_ms = until_ms - process_clock_ms();
+    if (left_ms < kept->clean_ms_max)
+        left_ms = kept->clean_ms_max;
     if (kept->clean)
         kept->clean(kept->run_id, left_ms > 0 ? (int)left_ms : 0, kept->context);
 }
@@ -114,7 +117,7 @@ be_keeper(kept_t *kept, int fd)
 }
 
 keeper_t *
-keeper_start(keeper_clean_t clean, void *context, fault_t *fault)
+keeper_start(keeper_clean_t clean, int clean_ms_max, void *context, fault_t *fault)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
@@ -131,7 +134,10 @@ keeper_start(keeper_clean_t clean, void *context, fault_t *fault)
     self->pid = fork();
     if (self->pid == 0) {
         close(writer);
-        kept_t kept = {.run_id = self->run_id, .clean = clean, .context = context};
+        kept_t kept = {.run_id = self->run_id,
+                       .clean = clean,
+                       .clean_ms_max = clean_ms_max,
+                       .context = context};
         be_keeper(&kept, reader);
     }
     close(reader);

@@ -3,7 +3,8 @@
 // `dmlx run` forks a keeper before it starts anything. The keeper sits in a session of its own and
 // reads a pipe whose only writer is `dmlx run`. A farewell on that pipe, and it ends; the pipe's
 // end without one means that `dmlx run` died, and then the keeper ends every process of the run,
-// removes its groups and temporary folders, calls the launcher's clean hook, and ends: within 5 s.
+// removes its groups and temporary folders, calls the launcher's clean hook, and ends: within 5 s,
+// but for what a service has to be asked for over the network, which has a limit of its own.
 //
 // What belongs to a run is told by its id alone, which everything a run makes carries: processes
 // in their environment (DMLX_RUN=<id>), groups and folders in their names (dmlx-<id>-…), containers
@@ -27,7 +28,7 @@
 
 enum {
     KEEPER_ID_BYTES = 64,
-    KEEPER_LIMIT_MS = 4000 // for all of a clean-up
+    KEEPER_LIMIT_MS = 4000 // for all that is on this host
 };
 
 #define KEEPER_VARIABLE "DMLX_RUN"
@@ -39,9 +40,9 @@ typedef struct keeper keeper_t;
 // return within timeout_ms.
 typedef void (*keeper_clean_t)(const char *run_id, int timeout_ms, void *context);
 
-// Forks the keeper. `clean` may be NULL. Call from the main thread before anything is started.
-// NULL: the fault says why.
-keeper_t *keeper_start(keeper_clean_t clean, void *context, fault_t *fault);
+// Forks the keeper. `clean` may be NULL; it has clean_ms_max, but no less than is left of
+// KEEPER_LIMIT_MS. Call from the main thread before anything is started. NULL: the fault says why.
+keeper_t *keeper_start(keeper_clean_t clean, int clean_ms_max, void *context, fault_t *fault);
 
 // The id of this run; valid until keeper_end.
 const char *keeper_run_id(const keeper_t *keeper);

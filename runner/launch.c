@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runner/host_survey.h"
@@ -119,6 +121,8 @@ launch_ended(const launch_cell_t *cell, int rank, const char *host, int status,
     launch_process_name(cell, rank, name);
     process_status_text(status, how, sizeof how);
     last_line(log, line);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        *line = 0; // which nobody sees coming: what was said last is not why
     *event =
         (launch_event_t){.kind = LAUNCH_ENDED, .rank = rank, .status = process_exit_status(status)};
     snprintf(event->text, sizeof event->text, "%s on '%.80s' %s%s%s; see '%s'", name, host, how,

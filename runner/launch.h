@@ -166,6 +166,10 @@ typedef struct launcher {
     // signals besides; -1 when there is none. Never blocks. Required.
     int (*fd)(const launch_t *launch);
 
+    // The host that the process of that rank runs on, or will, as messages name it; borrowed until
+    // stop(). Required.
+    const char *(*host)(const launch_t *launch, int rank);
+
     // Starts that worker again, with the same endpoint and name; what is left of it is ended first.
     // May block, up to a second for that. LAUNCH_FAILED: it does not run.
     // Not required: NULL where it cannot be had, and prepare() refuses on_loss = "respawn".
@@ -190,8 +194,10 @@ typedef struct launcher {
 
     // Removes everything of that run wherever it is, by the run's id alone: called at the end of
     // a run, and by the keeper when `dmlx run` died. Blocks at most timeout_ms. LAUNCH_FAILED:
-    // something would not go. Required.
+    // something would not go, or who would know does not answer; the fault says what to look for.
+    // Required.
     int (*clean)(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_t *fault);
+    int clean_ms_max; // what it is given where a service has to be asked; 0: KEEPER_LIMIT_MS
 } launcher_t;
 
 extern const launcher_t launcher_local, launcher_ssh, launcher_docker, launcher_podman,

@@ -13,6 +13,7 @@
 #include "runner/launch_pipes.h"
 #include "runner/limits.h"
 #include "runner/memory.h"
+#include "runner/process.h"
 
 // What prepare() found for the cells: where the engine finds the data.
 static char data_source[1024]; // host folder to mount; "": the data set is in the image
@@ -142,16 +143,29 @@ container_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fa
     char label[KEEPER_ID_BYTES + 16];
     snprintf(label, sizeof label, "%s=%s", CONTAINER_RUN_LABEL, run_id);
     int status = launch_clean_here(run_id, timeout_ms / 2, fault);
-    // An engine that does not answer has been told of by prepare(); it has nothing of ours then.
-    container_remove(&engine, "container", label, timeout_ms / 2 + 1000, NULL);
-    return status;
+    fault_t why = {{0}};
+    int n_found;
+    long long until_ms = process_clock_ms() + timeout_ms / 2;
+    // A client that was killed may have asked for one more that comes behind the first look.
+    do
+        n_found = container_remove(&engine, "container", label, timeout_ms / 2, &why);
+    while (n_found > 0 && process_clock_ms() < until_ms);
+    if (n_found == 0)
+        return status;
+    fault_set(fault,
+              "not every container of run '%s' on %s%s%s would go within %d ms (%s); look for "
+              "those with the label %s",
+              run_id, engine.program, *engine.context ? " of context " : "", engine.context,
+              timeout_ms, n_found < 0 ? why.text : "there was more each time", label);
+    return LAUNCH_FAILED;
 }
 
 #define CONTAINER_LAUNCHER(word, text)                                                             \
     {                                                                                              \
         .name = word, .summary = text, .prepare = container_prepare, .start = container_start,     \
-        .stream = launch_pipes_stream, .fd = launch_pipes_fd, .respawn = launch_pipes_respawn,     \
-        .stop = launch_pipes_stop, .clean = container_clean,                                       \
+        .stream = launch_pipes_stream, .fd = launch_pipes_fd, .host = launch_pipes_host,           \
+        .respawn = launch_pipes_respawn, .stop = launch_pipes_stop,                                \
+        .clean_ms_max = CONTAINER_CALL_MS, .clean = container_clean,                               \
     }
 
 const launcher_t launcher_docker = CONTAINER_LAUNCHER("docker", "containers of one docker engine");

@@ -110,6 +110,7 @@ const launcher_t launcher_local = {
     .start = local_start,
     .stream = launch_pipes_stream,
     .fd = launch_pipes_fd,
+    .host = launch_pipes_host,
     .respawn = launch_pipes_respawn,
     .stop = launch_pipes_stop,
     .clean = local_clean,

@@ -405,6 +405,12 @@ launch_pipes_fd(const launch_t *launch)
     return launch->poll_fd;
 }
 
+const char *
+launch_pipes_host(const launch_t *launch, int rank)
+{
+    return launch->members[rank + 1 < launch->n_members ? rank + 1 : 0].host;
+}
+
 int
 launch_pipes_respawn(launch_t *launch, int rank, fault_t *fault)
 {

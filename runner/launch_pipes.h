@@ -55,6 +55,7 @@ int launch_pipes_start(const launch_pipes_t *how, void *context, const launch_ce
 // What a launcher's table takes as its own.
 int launch_pipes_stream(launch_t *launch, int timeout_ms, launch_event_t *event, fault_t *fault);
 int launch_pipes_fd(const launch_t *launch);
+const char *launch_pipes_host(const launch_t *launch, int rank);
 int launch_pipes_respawn(launch_t *launch, int rank, fault_t *fault);
 int launch_pipes_stop(launch_t **launch, int grace_ms, fault_t *fault);
 

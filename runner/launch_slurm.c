@@ -270,20 +270,30 @@ slurm_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_
 {
     (void)cluster;
     static const char *const words[] = {"-h", "-o", "%i %j", NULL};
+    int status = launch_clean_here(run_id, timeout_ms / 2, fault);
     char *jobs = NULL, prefix[KEEPER_ID_BYTES + 16];
+    fault_t why = {{0}};
     snprintf(prefix, sizeof prefix, "dmlx-%s-", run_id);
-    if (call("squeue", words, timeout_ms, &jobs, NULL) == 0) {
+    bool is_told = call("squeue", words, timeout_ms / 4, &jobs, &why) == 0;
+    if (is_told) {
         for (char *line = strtok(jobs, "\n"); line; line = strtok(NULL, "\n")) {
             char *name = strchr(line, ' ');
             if (!name || strncmp(name + 1, prefix, strlen(prefix)) != 0)
                 continue;
             *name = 0;
             const char *cancel[] = {"--quiet", line, NULL};
-            call("scancel", cancel, timeout_ms, NULL, NULL);
+            is_told = call("scancel", cancel, timeout_ms / 4, NULL, &why) == 0 && is_told;
         }
     }
     free(jobs);
-    return launch_clean_here(run_id, timeout_ms, fault);
+    if (is_told)
+        return status;
+    fault_set(
+        fault,
+        "not every job of run '%s' could be cancelled within %d ms (%s); look for those whose "
+        "name begins with '%s'",
+        run_id, timeout_ms, why.text, prefix);
+    return LAUNCH_FAILED;
 }
 
 const launcher_t launcher_slurm = {
@@ -295,7 +305,9 @@ const launcher_t launcher_slurm = {
     .start = slurm_start,
     .stream = launch_pipes_stream,
     .fd = launch_pipes_fd,
+    .host = launch_pipes_host,
     .respawn = launch_pipes_respawn,
     .stop = launch_pipes_stop,
+    .clean_ms_max = CONTAINER_CALL_MS,
     .clean = slurm_clean,
 };

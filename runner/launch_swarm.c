@@ -518,6 +518,14 @@ swarm_command(void *context, const launch_cell_t *cell, int rank, const char *en
     return 0;
 }
 
+// Where a worker was placed. The coordinator is on whichever manager the swarm chose.
+static const char *
+swarm_host(const launch_t *launch, int rank)
+{
+    return rank >= 0 && rank < n_nodes ? nodes[rank]
+                                       : launch_pipes_host(launch, LAUNCH_COORDINATOR);
+}
+
 static int
 swarm_finish(void *context, const launch_cell_t *cell, fault_t *fault)
 {
@@ -528,7 +536,7 @@ swarm_finish(void *context, const launch_cell_t *cell, fault_t *fault)
     snprintf(label, sizeof label, "com.docker.stack.namespace=%s", stack->name);
     fault_t why = {{0}};
     container_engine_t engine = engine_of(stack->cluster);
-    if (container_remove_stack(&engine, label, REMOVE_LIMIT_MS, &why) == 0)
+    if (container_remove_stack(&engine, label, REMOVE_LIMIT_MS, &why) >= 0)
         return 0;
     fault_set(fault, "the stack '%s' would not go: %s", stack->name, why.text);
     return LAUNCH_FAILED;
@@ -582,12 +590,27 @@ static int
 swarm_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_t *fault)
 {
     char label[KEEPER_ID_BYTES + 16];
+    long long until_ms = process_clock_ms() + timeout_ms, left_ms = timeout_ms;
     int status = launch_clean_here(run_id, timeout_ms / 2, fault);
     snprintf(label, sizeof label, "%s=%s", CONTAINER_RUN_LABEL, run_id);
     container_engine_t engine = engine_of(cluster);
-    container_remove_stack(&engine, label, timeout_ms, NULL);
+    fault_t why = {{0}};
+    int n_found;
+    // Until there is nothing to be found: what a deploy that was cut off asked for last may come
+    // behind the first look.
+    do {
+        n_found = container_remove_stack(&engine, label, (int)left_ms, &why);
+        left_ms = until_ms - process_clock_ms();
+    } while (n_found > 0 && left_ms > 0);
     forget_nodes();
-    return status;
+    if (n_found == 0)
+        return status;
+    fault_set(fault,
+              "not everything of run '%s' on the swarm%s%s would go within %d ms (%s); look for "
+              "services, secrets and networks with the label %s",
+              run_id, *cluster->context ? " of context " : "", cluster->context, timeout_ms,
+              n_found < 0 ? why.text : "there was more each time", label);
+    return LAUNCH_FAILED;
 }
 
 const launcher_t launcher_swarm = {
@@ -600,7 +623,9 @@ const launcher_t launcher_swarm = {
     .start = swarm_start,
     .stream = launch_pipes_stream,
     .fd = launch_pipes_fd,
+    .host = swarm_host,
     .stop = launch_pipes_stop,
     .draft = swarm_draft,
+    .clean_ms_max = REMOVE_LIMIT_MS,
     .clean = swarm_clean,
 };

@@ -57,7 +57,8 @@ fail_io(record_error_t *error, const char *path, const char *verb)
     if (reason == ENOSPC || reason == EDQUOT)
         hint = "; what stood is whole: make space, then run the same command again";
     else if (reason == EROFS || reason == EACCES || reason == EPERM)
-        hint = "; choose a folder that can be written with -o DIR";
+        hint = "; make it writable and run the same command again, or choose a folder that can be "
+               "written with -o DIR";
     return fail(error, RECORD_IO, "cannot %s '%s': %s%s", verb, path, strerror(reason), hint);
 }
 
@@ -234,9 +235,20 @@ append_line(int fd, const char *path, const draft_t *line, record_error_t *error
     if (written == line->length && fsync(fd) == 0)
         return RECORD_OK;
     int status = fail_io(error, path, "append to");
-    if (ftruncate(fd, before) != 0)
-        return fail(error, RECORD_IO,
-                    "cannot append to '%s', nor take off the part of a line again", path);
+    // What will not go now, from a disk that is read-only say, is taken off by whoever opens the
+    // table next; nothing is appended until then, since this ends the matrix.
+    int cut = written > 0 ? ftruncate(fd, before) : 0;
+    (void)cut;
+    return status;
+}
+
+static int
+append_to_table(const record_t *record, int fd, const char *name, const draft_t *lines,
+                record_error_t *error)
+{
+    char *path = memory_format("%s/%s", record->folder, name);
+    int status = append_line(fd, path, lines, error);
+    free(path);
     return status;
 }
 
@@ -530,7 +542,7 @@ record_round(record_t *record, const char *cell, int repeat, const char *attempt
     int status = RECORD_OK;
     pthread_mutex_lock(record->mutex);
     if (lines.length)
-        status = append_line(record->rounds_fd, "rounds.csv", &lines, error);
+        status = append_to_table(record, record->rounds_fd, "rounds.csv", &lines, error);
     pthread_mutex_unlock(record->mutex);
     draft_clear(&lines);
     return status;
@@ -636,12 +648,16 @@ int
 record_run(record_t *record, const run_row_t *row, record_error_t *error)
 {
     // The rounds of a run that counts must be on disk before the row that makes them count.
-    if (fsync(record->rounds_fd) != 0)
-        return fail_io(error, "rounds.csv", "write");
+    if (fsync(record->rounds_fd) != 0) {
+        char *path = memory_format("%s/rounds.csv", record->folder);
+        int status = fail_io(error, path, "write");
+        free(path);
+        return status;
+    }
     draft_t line = {0};
     run_line(record, row, &line);
     pthread_mutex_lock(record->mutex);
-    int status = append_line(record->runs_fd, "runs.csv", &line, error);
+    int status = append_to_table(record, record->runs_fd, "runs.csv", &line, error);
     if (status == RECORD_OK && row->is_done)
         remember_done(record, row->cell, row->repeat, row->result.t_s);
     pthread_mutex_unlock(record->mutex);

@@ -330,6 +330,15 @@ report_lost(reporter_t *reporter, int rank, const char *text)
         write_blame(reporter, "lost", rank, text);
 }
 
+void
+report_gone(reporter_t *reporter, int rank, const char *text)
+{
+    if (reporter->is_text)
+        write_sentence(reporter, "%s", text);
+    else
+        write_blame(reporter, "event", rank, text);
+}
+
 char *
 worker_row_text(const worker_row_t *row)
 {

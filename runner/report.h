@@ -103,7 +103,7 @@ typedef enum {
 typedef struct report {
     report_kind_t kind;
     char text[REPORT_TEXT_MAX]; // endpoint, event, failure, loss
-    int rank;                   // of REPORT_FAILED and REPORT_LOST, or REPORT_NO_RANK
+    int rank;                   // of REPORT_EVENT, _FAILED and _LOST, or REPORT_NO_RANK
     joined_report_t joined;
     int n_workers;    // of REPORT_STARTED
     double startup_s; // of REPORT_STARTED
@@ -139,6 +139,8 @@ void report_checkpoint(reporter_t *reporter, const void *bytes, size_t n_bytes);
 // `rank` is the worker to blame, or REPORT_NO_RANK.
 void report_failed(reporter_t *reporter, int rank, const char *text);
 void report_lost(reporter_t *reporter, int rank, const char *text);
+// An event, which is that the run goes on without that worker.
+void report_gone(reporter_t *reporter, int rank, const char *text);
 
 // A worker row as the text that travels in an UPDATE; the caller frees it.
 char *worker_row_text(const worker_row_t *row);

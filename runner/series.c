@@ -66,8 +66,8 @@ series_find_data(series_t *series, const char *folder)
     return STATUS_DONE;
 }
 
-static void
-say_step(const char *text)
+void
+series_say_step(const char *text)
 {
     fprintf(stderr, "dmlx run: %s\n", text);
 }
@@ -96,7 +96,7 @@ series_prepare(series_t *series, const char *run_id)
     launch_need_t need = series_need(series->plan);
     char checksum[DATASET_CHECKSUM_BYTES];
     dataset_checksum(series->data, checksum);
-    need.say = say_step;
+    need.say = series_say_step;
     need.run_id = run_id;
     need.data_folder = dataset_folder(series->data);
     need.data_xxh128 = checksum;

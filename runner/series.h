@@ -50,6 +50,8 @@ typedef struct series_survey {
 
 // Says it on standard error as `dmlx run`, and returns the status.
 int series_say(int status, const char *text);
+// Says on standard error what is being done.
+void series_say_step(const char *text);
 
 // The following return an exit status (command.h), STATUS_DONE when all is well. But for the first
 // they say themselves what is wrong.

@@ -84,8 +84,10 @@ go_on_without(server_t *server, coordinator_fault_t *fault)
     char text[sizeof fault->error.text];
     snprintf(text, sizeof text, "%s", fault->error.text);
     if (n_left >= (uint32_t)min) {
-        report_event(&server->role->reporter, "%s; going on with %u of %d workers", text, n_left,
-                     server->nodes);
+        char event[sizeof text + 64];
+        snprintf(event, sizeof event, "%s; going on with %u of %d workers", text, n_left,
+                 server->nodes);
+        report_gone(&server->role->reporter, (int)fault->rank, event);
         return 0;
     }
     transport_fail(&fault->error, TRANSPORT_LOST, "%s; %u left, and cluster.min_workers is %ld",

@@ -229,7 +229,7 @@ swarm_spread(const swarm_spread_t *self, fault_t *fault)
     char label[128];
     fault_t why = {{0}};
     snprintf(label, sizeof label, "com.docker.stack.namespace=%s", spread.stack);
-    if (container_remove_stack(&remover, label, REMOVE_LIMIT_MS, &why) != 0 && status == 0) {
+    if (container_remove_stack(&remover, label, REMOVE_LIMIT_MS, &why) < 0 && status == 0) {
         fault_set(fault, "the stack '%s' would not go: %s", spread.stack, why.text);
         status = -1;
     }

@@ -18,6 +18,9 @@ void gate_free(gate_t *gate);
 
 /* Makes a socket one that only listed peers reach; before it is bound. */
 void gate_guard(zsock_t *socket, const keys_t *keys);
+/* Makes a socket without keys one that hangs up on whoever speaks ZMTP 1 or 2, or nothing like
+ * ZMTP; before it is bound. */
+void gate_modern(zsock_t *socket);
 
 /* Makes a socket one that proves who it is, to the peer called KEYS_COORDINATOR; before it is
  * connected. */

@@ -83,6 +83,8 @@ open_socket(coordinator_t *coordinator, int type)
     link_set_size_max(socket, type == ZMQ_PULL ? coordinator->config.frame_bytes_max : 0);
     if (coordinator->config.keys)
         gate_guard(socket, coordinator->config.keys);
+    else
+        gate_modern(socket);
     return socket;
 }
 

@@ -37,6 +37,45 @@ lost() {
     nothing_left "$how $host on $name" 30 "$run"
 }
 
+# unanswered NAME WORD…: dmlx is killed when the manager's daemon answers nobody for ten seconds, which is longer than the keeper
+# has for what is on its own host. It goes on asking, and all is gone soon after the daemon is back.
+unanswered() {
+    local name=$1 daemon
+    shift
+    begin "$name" "$@"
+    daemon=$("$cluster" on mgr cat /run/docker.pid) || fault "no daemon on mgr"
+    "$cluster" on mgr kill -STOP "$daemon"
+    kill -KILL "$run"
+    wait "$outer"
+    sleep 10
+    "$cluster" on mgr kill -CONT "$daemon"
+    nothing_left "kill -9 on $name with a slow manager" 60 "$run"
+    [ ! -e "$name/c/left-behind.txt" ] || fault "$name: $(cat "$name/c/left-behind.txt")"
+}
+
+# cut_off NAME WORD…: dmlx is killed when there is no way to the manager: the keeper writes down what it leaves behind, and
+# the next run removes it.
+cut_off() {
+    local name=$1
+    shift
+    begin "$name" "$@"
+    "$cluster" cut mgr
+    kill -KILL "$run"
+    wait "$outer"
+    wait_for_line "$name/c/left-behind.txt" 'not every container of run .* would go' 60 || fault "$name: nothing is written down"
+    "$cluster" mend mgr
+    on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=5000 --set train.rounds=1000 --only nodes=1 "$@" \
+        >/dev/null 2>"$name.again" &
+    again=$!
+    wait_for_line "$name.again" 'left something behind: not every container' 60 || fault "$name: it is not told: $(cat "$name.again")"
+    wait_for_line "$name.again" 'it is removed now' 60 || fault "$name: it is not removed: $(cat "$name.again")"
+    kill -INT "$(run_of "$name")"
+    wait "$again"
+    expect_equal "status of $name after Ctrl-C" 130 "$?"
+    nothing_left "kill -9 on $name without a way to its manager" 10 "$run"
+    [ ! -e "$name/c/left-behind.txt" ] || fault "$name: $(cat "$name/c/left-behind.txt")"
+}
+
 ssh=(--launcher ssh)
 interrupted ssh 1 6 "${ssh[@]}"
 lost ssh 'worker-1 on w2' cut w2 "${ssh[@]}"
@@ -61,11 +100,13 @@ case $parts in
     until_true 30 nodes_are_ready || fault "the swarm's nodes do not come back"
     as_swarm=(--launcher swarm "${swarm[@]}")
     interrupted swarm 15 20 "${as_swarm[@]}"
+    unanswered swarm "${as_swarm[@]}"
     lost swarm 'worker-1 on w2' cut w2 "${as_swarm[@]}"
     until_true 30 nodes_are_ready || fault "the swarm's nodes do not come back"
     lost swarm 'worker-2 on w3|worker-2 on .w3.' kill w3 "${as_swarm[@]}"
     as_docker=(--launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"")
     interrupted docker 1 10 "${as_docker[@]}"
+    cut_off docker "${as_docker[@]}"
     # All of it is on one host here.
     lost docker '(coordinator|worker-[0-2]) on ' kill mgr "${as_docker[@]}" ;;
 *) echo "docker and swarm are skipped: no dockerd or docker-registry" ;;

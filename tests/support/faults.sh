@@ -70,6 +70,13 @@ await_pause() {
     until_true 20 is_stopped "$paused" || fault "$1 did not stop"
 }
 
+# holds_update PID ENDPOINT: whether more than beats wait in PID's network to be read by who listens at the second port.
+holds_update() {
+    awk -v port="$(printf ':%04X' $((${2##*:} + 1)))" \
+        'substr($2, length($2) - 4) == port && $4 == "01" && substr($5, 10) > "00002000" { found = 1 }
+         END { exit !found }' "/proc/$1/net/tcp"
+}
+
 # The process that has ARGUMENT on its command line: worker-1, serve. Its warden, the parent, has the same one.
 role_pid() {
     local file pid parent pids=" "

@@ -2,7 +2,7 @@
 # test_all.sh: every test there is, in three builds. `make test` calls it from the project's root.
 #   dev      ASan, UBSan, warnings are errors: all but what is too slow so
 #   release  as users run it: everything, speed and whole experiments included
-#   tsan     ThreadSanitizer: units and faults (tests/README.md tells what is left out)
+#   tsan     ThreadSanitizer: units, commands and faults (tests/README.md tells what is left out)
 # With CI set, a test that was skipped fails the whole, unless tests/support/may_skip.txt names it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE // memmem
 /* Who may come in: peers with keys, without, with the wrong ones, under others' names; and a crowd
  * of them. */
 #include "transport/coordinator.h"
@@ -344,6 +345,53 @@ connect_to(int port)
     return fd;
 }
 
+/* Whether the other end hangs up, and says nothing before but a greeting. Who is let in is cut off
+ * too, after five seconds, but has heard beats by then. */
+static bool
+is_hung_up(int fd)
+{
+    enum { LIMIT_MS = 20000 };
+    char bytes[256];
+    for (;;) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        if (poll(&ready, 1, LIMIT_MS) <= 0)
+            return false;
+        ssize_t n = read(fd, bytes, sizeof bytes);
+        if (n <= 0)
+            return true;
+        if (memmem(bytes, (size_t)n, "DMLX", 4))
+            return false;
+    }
+}
+
+/* libzmq 4.3.4 aborts the process when such a peer comes while a PUB socket is being closed. */
+static void
+who_speaks_an_old_protocol_is_hung_up_on_without_keys_too(void **state)
+{
+    (void)state;
+    static const unsigned char first[] = {1, 0}; /* ZMTP 1: an empty routing id */
+    static const unsigned char second[] = {0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1, 2, 0, 0};
+    coordinator_config_t config = coordinator_config();
+    config.endpoint = "tcp://127.0.0.1:0";
+    config.run = "run-1";
+    config.n_workers = 1;
+    config.silence_ms = 300;
+    transport_error_t error = {""};
+    coordinator_t *coordinator = coordinator_new(&config, &error);
+    assert_non_null(coordinator);
+    int port = atoi(strrchr(coordinator_endpoint(coordinator), ':') + 1);
+    for (int i = 0; i < 4; i++) {
+        int fd = connect_to(port + i % 2);
+        assert_true(fd >= 0);
+        bool is_first = i < 2;
+        size_t n = is_first ? sizeof first : sizeof second;
+        assert_int_equal(send(fd, is_first ? first : second, n, MSG_NOSIGNAL), n);
+        assert_true(is_hung_up(fd));
+        close(fd);
+    }
+    coordinator_free(coordinator);
+}
+
 /* Says nothing, rubbish, a greeting and then rubbish, or a greeting of the wrong mechanism and an
  * endless message. */
 static void
@@ -451,6 +499,7 @@ main(void)
         ON_SCENE(a_worker_does_not_speak_with_a_coordinator_that_is_not_its_own),
         ON_SCENE(a_worker_under_anothers_name_is_refused_whatever_it_says),
         ON_SCENE(identities_without_keys_are_told_before_anything_starts),
+        cmocka_unit_test(who_speaks_an_old_protocol_is_hung_up_on_without_keys_too),
         ON_SCENE(ten_thousand_hostile_connections_change_nothing_and_cost_little_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

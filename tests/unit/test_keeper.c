@@ -19,7 +19,7 @@
 #include "runner/limits.h"
 #include "runner/process.h"
 
-enum { CLEAN_LIMIT_MS = 5000, LIMIT_MS = 10000, PATH_BYTES = 512 };
+enum { SERVICE_LIMIT_MS = 12345, CLEAN_LIMIT_MS = 5000, LIMIT_MS = 10000, PATH_BYTES = 512 };
 
 // What a stand-in of `dmlx run` has started.
 typedef struct started {
@@ -44,7 +44,8 @@ write_file(const char *path, const char *text)
 static void
 clean_hook(const char *run_id, int timeout_ms, void *context)
 {
-    if (timeout_ms > 0)
+    // A service is given its own time, and not what this host has left.
+    if (timeout_ms == SERVICE_LIMIT_MS)
         write_file(context, run_id);
 }
 
@@ -67,7 +68,8 @@ be_supervisor(int told_fd, started_t *started, bool has_keeper)
 {
     fault_t fault;
     keeper_t *keeper = NULL;
-    if (has_keeper && !(keeper = keeper_start(clean_hook, started->called, &fault)))
+    if (has_keeper &&
+        !(keeper = keeper_start(clean_hook, SERVICE_LIMIT_MS, started->called, &fault)))
         _exit(1);
     keeper_own_id(started->run_id);
     char mark[128];
@@ -187,7 +189,7 @@ a_farewell_ends_the_keeper_and_nothing_else(void **state)
     close(mkstemp(called));
     unlink(called);
     fault_t fault;
-    keeper_t *keeper = keeper_start(clean_hook, called, &fault);
+    keeper_t *keeper = keeper_start(clean_hook, 0, called, &fault);
     assert_non_null(keeper);
     char folder[] = "/tmp/dmlx-test-keeper-XXXXXX", own[KEEPER_ID_BYTES];
     assert_non_null(mkdtemp(folder));
@@ -207,7 +209,7 @@ static void
 only_folders_of_ours_are_taken(void **state)
 {
     (void)state;
-    keeper_t *keeper = keeper_start(NULL, NULL, NULL);
+    keeper_t *keeper = keeper_start(NULL, 0, NULL, NULL);
     assert_non_null(keeper);
     assert_int_equal(keeper_add_folder(keeper, "/home"), -1);
     assert_int_equal(keeper_add_folder(keeper, "dmlx-relative"), -1);
@@ -221,7 +223,7 @@ a_keeper_holds_no_descriptor_of_the_run(void **state)
     (void)state;
     int held[2];
     assert_int_equal(pipe(held), 0);
-    keeper_t *keeper = keeper_start(NULL, NULL, NULL);
+    keeper_t *keeper = keeper_start(NULL, 0, NULL, NULL);
     assert_non_null(keeper);
     close(held[1]);
     struct pollfd end = {.fd = held[0], .events = POLLIN};

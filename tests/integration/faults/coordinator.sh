@@ -3,7 +3,7 @@
 # behind the last whole round, and ends with the bits of an undisturbed run. So does the standalone role. And when
 # nobody is left to try again, the same command does it later.
 # cases: joining loading training sending averaging writing writing_model by_hand by_a_later_run standalone
-# cases: without_checkpoint damaged_checkpoint encrypted
+# cases: without_checkpoint damaged_checkpoint encrypted hung
 . "$SUPPORT/faults.sh"
 options=(--set cluster.checkpoint=true --set cluster.retries=1)
 rounds=12 parts=2
@@ -15,6 +15,7 @@ averaging | writing) place=coordinator:$case:3 ;;
 writing_model) place=coordinator:writing:5 ;;
 by_hand | by_a_later_run) place=worker-1:training:3 ;;
 without_checkpoint) place=worker-1:training:3 parts=1 options=(--set cluster.retries=1) ;;
+hung) place=coordinator:joining:0 parts=1 options=(--set cluster.retries=1) ;;
 damaged_checkpoint) place=worker-1:training:3 parts=1 ;;
 encrypted) place=worker-1:training:3 options+=(--set cluster.encrypt=always) ;;
 standalone) place=standalone:training:3 rounds=4 ;;
@@ -58,6 +59,7 @@ if [ "$case" = standalone ]; then
 else
     model=$(undisturbed)
 fi
+[ "$case" != hung ] || sed -i 's/join_s = 20; round_s = 30; silence_s = 4;/join_s = 10; round_s = 10; silence_s = 2;/' tiny.cfg
 pause_at "$place"
 start_run "${options[@]}"
 await_pause "$place"
@@ -68,7 +70,12 @@ if [ "$case" = damaged_checkpoint ]; then
     until_true 20 grep -qsaE '"round": ?2\b' $run_folder/checkpoint || fault "no checkpoint of round 2"
     echo more >>$run_folder/checkpoint
 fi
-kill -KILL "$victim"
+if [ "$case" = hung ]; then
+    # It stays as it is, and only dmlx run is there to miss it.
+    hung_s=$((10 + 2 * 2 + 1))
+else
+    kill -KILL "$victim"
+fi
 finish_run
 if [ "$case" = by_a_later_run ]; then
     expect_equal "status without retries" 1 "$status"
@@ -84,6 +91,8 @@ expect_equal "parts" $parts "$(column results/tiny/runs.csv parts | tail -1)"
 grep ',done,' results/tiny/runs.csv >row
 [ "$parts" = 1 ] || expect_text "the row does not say where it went on" 'resumed behind round [234] of attempt' row
 [ "$case" != damaged_checkpoint ] || expect_text "the row does not say why not" 'cut short or changed' row
+[ "$case" != hung ] ||
+    expect_text "the story" "while joining: the coordinator said nothing for $hung_s s; .*on '$(hostname)'; see" results/tiny/runs.csv
 expect_text "the row does not name the log" '(coordinator|standalone)\.log' results/tiny/runs.csv
 [ ! -e $run_folder/checkpoint ] || fault "the checkpoint is still there"
 # T is that of all parts: what the rounds that count took, and no less.

@@ -1,33 +1,61 @@
 #!/bin/bash
-# The results' disk is full, or read-only, when a round, the model or a checkpoint is to be written: a clear error, what
-# stood is whole, and after space is made the same command goes on.
+# The results' disk is full, or read-only, at the start, from any phase on, or when a round, the model or a checkpoint is to
+# be written: a clear error, what stood is whole, and after space is made the same command goes on.
 # cases: full_round full_checkpoint full_model full_start readonly_start readonly_later
+# cases: full_joining full_loading full_training full_sending full_averaging
+# cases: readonly_joining readonly_loading readonly_training readonly_sending readonly_averaging readonly_writing
 if [ -z "${DMLX_OWN_MOUNTS:-}" ]; then
     . "$SUPPORT/needs.sh"
-    needs root unshare
+    needs root unshare mkfs.ext4
     # Mounts of its own: what is left of them goes with the last process.
     exec env DMLX_OWN_MOUNTS=1 unshare --mount --propagation private "$0" "$@"
 fi
 . "$SUPPORT/faults.sh"
 IFS=_ read -r how what <<<"$case"
-options=()
+options=() breaks_under_way=
+[[ $how != readonly || $what == @(start|later) ]] || breaks_under_way=1
 mkdir results
-mount -t tmpfs -o size=8m none results || exit 1
+# Files are open for writing while a cell runs, so nobody can remount their disk; it can only turn read-only by itself, as
+# a worn SD card makes it: an ext4 file system that has met an error, which its kernel lets us say that it has.
+mount_results() {
+    if [ "$breaks_under_way" ]; then
+        mount -o loop,errors=remount-ro disk results
+    else
+        mount -t tmpfs -o size=8m none results
+    fi
+}
+[ ! "$breaks_under_way" ] || { truncate -s 16m disk && mkfs.ext4 -q disk; } || exit 1
+mount_results || exit 1
 trap 'status=$?; umount -l "$work/results"; (exit $status); finish' EXIT
 sed -i 's/^matrix.*/matrix = { nodes = [ 1, 3 ]; cores_per_node = [ 1 ]; shuffle = false; };/' tiny.cfg
 
 break_disk() {
     if [ "$how" = full ]; then
         dd if=/dev/zero of=results/filler bs=4k status=none 2>/dev/null
+    elif [ "$breaks_under_way" ]; then
+        device=$(findmnt -no SOURCE results)
+        echo "a test" >"/sys/fs/ext4/${device#/dev/}/trigger_fs_error" || fault "no error came about"
     else
         mount -o remount,ro results || fault "no remount"
     fi
 }
 mend_disk() {
-    if [ "$how" = full ]; then rm results/filler; else mount -o remount,rw results; fi
+    if [ "$how" = full ]; then
+        rm results/filler
+    elif [ "$breaks_under_way" ]; then
+        # What is there afterwards is what was on the disk, not in memory.
+        umount results || fault "the disk is in use"
+        e2fsck -fp disk >/dev/null
+        mount_results || fault "the disk was not mended"
+    else
+        mount -o remount,rw results
+    fi
 }
 
 case $what in
+joining | loading) place=worker-2:$what:0 ;;
+training | sending) place=worker-2:$what:3 ;;
+averaging | writing) place=coordinator:$what:3 ;;
 round) place=coordinator:writing:3 ;;
 checkpoint) place=coordinator:writing:2 options=(--set cluster.checkpoint=true) ;;
 model) place=coordinator:writing:5 ;;

@@ -14,7 +14,8 @@
 # cases: stopped_continue_averaging stopped_continue_writing
 # cases: stopped_fail_joining stopped_fail_loading stopped_fail_training stopped_fail_sending stopped_fail_averaging
 # cases: stopped_fail_writing
-# cases: stopped_late_training stopped_late_sending
+# cases: stopped_late_joining stopped_late_loading stopped_late_training stopped_late_sending stopped_late_averaging
+# cases: stopped_late_writing
 . "$SUPPORT/faults.sh"
 IFS=_ read -r how policy phase <<<"$case"
 options=(--set "cluster.on_loss=$policy" --set cluster.timeout.silence_s=1.5)
@@ -27,28 +28,72 @@ averaging) place=coordinator:averaging:2 ;;
 writing) place=coordinator:writing:4 ;;
 esac
 
+# What it says when the others have gone on, and what it hears: in mid-training it may have no update to send, but a beat.
+late='UPDATE from worker . .worker-1.*from a lost worker' told='the run goes on without this worker'
+case $phase in
+joining) late='HELLO: from an unknown sender' told='is not expected in this run' ;;
+loading) late='(READY|BEAT) from worker . .worker-1.*from a lost worker' ;;
+training) late='(UPDATE|BEAT) from worker . .worker-1.*from a lost worker' ;;
+esac
+
+expect_dropped() {
+    wait_for_line serve.err "dropped $late" 20 || fault "nothing late came: $(cat serve.err)"
+    wait "${workers[1]}" && fault "the late one thinks that all is well"
+    expect_text "it was not told" "$told" worker-1.out
+}
+
 # By hand, since it is to last until the worker is back.
 come_late() {
     sed -i 's/epochs = 1; rounds = 4;/epochs = 10000; rounds = 100000;/; s/silence_s = 4/silence_s = 1.5/' tiny.cfg
+    [ "$phase" != joining ] || sed -i 's/join_s = 20/join_s = 3/' tiny.cfg
     pause_at "$place"
     start_by_hand --set cluster.on_loss=continue
     for rank in 0 1 2; do start_worker "worker-$rank" --identity "worker-$rank"; done
     await_pause "$place"
-    wait_for_line serve.out 'worker-1.*going on with 2 of 3 workers' 20 || fault "nobody misses it: $(cat serve.err)"
+    wait_for_line serve.out 'going on with 2 of 3 workers' 20 || fault "nobody misses it: $(cat serve.err)"
     kill -CONT "$paused"
-    # In mid-training it hears that it is not wanted any more, and may have no update to send; then it is a beat.
-    late='dropped (UPDATE|BEAT) from worker . .worker-1'
-    [ "$phase" = training ] || late='dropped UPDATE from worker . .worker-1'
-    wait_for_line serve.err "$late" 20 || fault "nothing late came: $(cat serve.err)"
-    wait "${workers[1]}" && fault "the late one thinks that all is well"
+    expect_dropped
     kill -TERM "$serve"
     wait "$serve"
     expect_equal "status" 130 "$?"
-    expect_text "it is not recorded" "\"record\":\"event\",\"text\":\"$late.*from a lost worker" serve.out
-    expect_text "it was not told" 'the run goes on without this worker' worker-1.out
+    expect_text "it is not recorded" "\"record\":\"event\",\"text\":\"dropped $late" serve.out
     exit
 }
-[ "$policy" != late ] || come_late
+
+# Its update comes while the coordinator averages, or writes, what the others have: it was held in sending until it was
+# given up. The model is that of a run in which it died there.
+come_late_to() {
+    model=$(
+        pause_at worker-1:sending:2
+        start_run -o without "${options[@]}" --set cluster.on_loss=continue
+        await_pause worker-1:sending:2
+        kill -KILL "$paused"
+        finish_run
+        sum_of without/tiny/runs/n3-c3-r1/model.safetensors
+    )
+    rm -f paused-*
+    pause_at worker-1:sending:2 "coordinator:$phase:2"
+    start_by_hand --set cluster.on_loss=continue
+    for rank in 0 1 2; do
+        start_worker "worker-$rank" --identity "worker-$rank"
+        wait_for_line serve.err "worker $rank .*worker-$rank .*came" 20 || fault "worker $rank did not come"
+    done
+    await_pause worker-1:sending:2
+    sender=$paused
+    await_pause "coordinator:$phase:2"
+    kill -CONT "$sender"
+    until_true 5 holds_update "$serve" "$endpoint" || fault "its update did not come: $(cat worker-1.out)"
+    kill -CONT "$paused"
+    expect_dropped
+    unset "workers[1]"
+    finish_by_hand
+    expect_text "it is not recorded" "\"record\":\"event\",\"text\":\"dropped $late" serve.out
+    exit
+}
+case $policy-$phase in
+late-averaging | late-writing) come_late_to ;;
+late-*) come_late ;;
+esac
 
 [ "$policy" != respawn ] || model=$(undisturbed "${options[@]}")
 pause_at "$place"
@@ -63,7 +108,7 @@ finish_run
 # Everything a person needs: who, where, in which phase, after which limit, and which log.
 expect_story() {
     expect_text "the worker is not named" 'worker.1' "$1"
-    expect_text "the host is not named" "$(hostname)|joining" "$1"
+    expect_text "the host is not named" "$(hostname)" "$1"
     expect_text "the log is not named" 'worker-1\.log|coordinator\.log' "$1"
     expect_text "the phase is not told" 'joining|loading|training|waiting|in round|ending|after the last' "$1"
     [ "$how" = killed ] || expect_text "the limit is not told" '[0-9]+ m?s' "$1"
@@ -89,6 +134,7 @@ continue-writing)
     expect_rounds 12
     ;;
 continue-*)
+    expect_story row
     expect_text "the loss is not recorded" 'going on with 2 of 3 workers' row
     case $phase in
     joining | loading) expect_rounds 8 ;;
