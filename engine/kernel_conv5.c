@@ -108,12 +108,12 @@ INLINE void
 split_pairs(const float *x, vec_t *even, vec_t *odd)
 {
     vec_t low = load(x), high = load(x + LANES);
-#if defined(__AVX512F__)
+#if VECTOR_LANES == 16
     *even = __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26,
                                     28, 30);
     *odd = __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29,
                                    31);
-#elif defined(__AVX2__)
+#elif VECTOR_LANES == 8
     *even = __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
     *odd = __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15);
 #else

@@ -14,13 +14,13 @@
 INLINE quad_t
 fold(vec_t v)
 {
-#if defined(__AVX512F__)
+#if VECTOR_LANES == 16
     quad_t a = __builtin_shufflevector(v, v, 0, 1, 2, 3),
            b = __builtin_shufflevector(v, v, 4, 5, 6, 7);
     quad_t c = __builtin_shufflevector(v, v, 8, 9, 10, 11),
            d = __builtin_shufflevector(v, v, 12, 13, 14, 15);
     return (a + b) + (c + d);
-#elif defined(__AVX2__)
+#elif VECTOR_LANES == 8
     return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
 #else
     return v;

@@ -1,22 +1,30 @@
 /* engine/vector.h - vectors of floats as GCC and Clang both know them (for the kernels only).
  *
  * LANES is what the instruction set the file is compiled for can hold; with none it is 4, which
- * every compiler can make of what the processor has. Arithmetic is written with the operators; a *
- * b + c becomes a fused multiply-add where there is one (the kernels are compiled with
- * -ffp-contract=fast). */
+ * every compiler can make of what the processor has. KERNEL_LANES sets it for a test of what the
+ * processor at hand has no instructions for: the compiler makes long vectors of short ones.
+ * Arithmetic is written with the operators; a * b + c becomes a fused multiply-add where there is
+ * one (the kernels are compiled with -ffp-contract=fast). */
 #ifndef ENGINE_VECTOR_H
 #define ENGINE_VECTOR_H
 
 #include <stdint.h>
 
-#if defined(__AVX512F__)
-enum { LANES = 16, REGISTERS = 32 };
+#if defined(KERNEL_LANES)
+#define VECTOR_LANES KERNEL_LANES
+#elif defined(__AVX512F__)
+#define VECTOR_LANES 16
+#define VECTOR_IS_AVX512
 #elif defined(__AVX2__)
-enum { LANES = 8, REGISTERS = 16 };
-#elif defined(__aarch64__)
-enum { LANES = 4, REGISTERS = 32 };
+#define VECTOR_LANES 8
+#define VECTOR_IS_AVX2
 #else
-enum { LANES = 4, REGISTERS = 16 };
+#define VECTOR_LANES 4
+#endif
+#if VECTOR_LANES == 16 || defined(__aarch64__)
+enum { LANES = VECTOR_LANES, REGISTERS = 32 };
+#else
+enum { LANES = VECTOR_LANES, REGISTERS = 16 };
 #endif
 
 typedef float vec_t __attribute__((vector_size(4 * LANES)));
@@ -57,10 +65,10 @@ splat(float s)
 INLINE vec_t
 multiply_add(vec_t sum, vec_t a, vec_t b)
 {
-#if defined(__AVX512F__)
+#if defined(VECTOR_IS_AVX512)
     __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
-#elif defined(__AVX2__)
+#elif defined(VECTOR_IS_AVX2)
     __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
     return sum;
 #else
@@ -81,7 +89,7 @@ one_pointer(const float *p)
 INLINE ivec_t
 select(ivec_t condition, ivec_t yes, ivec_t no)
 {
-#if defined(__AVX2__) && !defined(__AVX512F__)
+#if defined(VECTOR_IS_AVX2)
     return (ivec_t)__builtin_ia32_blendvps256((vec_t)no, (vec_t)yes, (vec_t)condition);
 #else
     return (condition & yes) | (~condition & no);
@@ -92,7 +100,7 @@ select(ivec_t condition, ivec_t yes, ivec_t no)
 INLINE vec_t
 maximum(vec_t a, vec_t b)
 {
-#if defined(__AVX2__) && !defined(__AVX512F__)
+#if defined(VECTOR_IS_AVX2)
     return __builtin_ia32_maxps256(a, b);
 #else
     return (vec_t)select(a > b, (ivec_t)a, (ivec_t)b);
