@@ -105,7 +105,8 @@ late)
         await_pause "$held"
         kill -STOP "${workers[@]}"
         link up
-        until_true 30 holds_update "$serve" "tcp://$address:7070" || fault "its update did not come: $(cat worker-2.out)"
+        # TCP tries again after as long as it had been waiting: a minute, where the machine was slow.
+        until_true 100 holds_update "$serve" "tcp://$address:7070" || fault "its update did not come: $(cat worker-2.out)"
         kill -CONT "$paused" "${workers[@]}" "$cut_off"
     else
         link up
