@@ -24,12 +24,19 @@ typedef struct {
     double weight; // of each of its points
 } group_t;
 
-// Σ w (y − Σ cφ)² as a quadratic in c: gram = Σ w φφᵀ, target = Σ w φ y, squares = Σ w y².
+// The gram matrix of some terms alone, inverted; zero in the rows and columns of the others.
+typedef struct {
+    bool is_regular; // false: these terms are not independent
+    double matrix[TERMS * TERMS];
+} inverse_t;
+
+// Σ w (y − Σ cφ)² as a quadratic in c: gram = Σ w φφᵀ, target = Σ w φ y. Inverted once for each set
+// of terms (a bit a term), since thousands of draws are solved with each.
 typedef struct {
     size_t n_terms;
     double gram[TERMS * TERMS];
     double target[TERMS];
-    double squares;
+    inverse_t inverses[FIT_FAMILIES_MAX];
 } normal_t;
 
 static int
@@ -80,6 +87,46 @@ group_points(const model_t *model, const fit_point_t *points, size_t n, group_t 
     return n_groups;
 }
 
+static inverse_t
+inverse_of(const normal_t *normal, unsigned set)
+{
+    inverse_t inverse = {.is_regular = true};
+    size_t members[TERMS];
+    size_t n = 0;
+    for (size_t i = 0; i < normal->n_terms; i++) {
+        if (set >> i & 1u)
+            members[n++] = i;
+    }
+    if (n == 0)
+        return inverse;
+    // Scaled to a unit diagonal, so that 1 and log x weigh alike.
+    double matrix[TERMS * TERMS];
+    double scale[TERMS];
+    for (size_t i = 0; i < n; i++)
+        scale[i] = 1.0 / sqrt(normal->gram[members[i] * TERMS + members[i]]);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++)
+            matrix[i * n + j] = scale[i] * scale[j] * normal->gram[members[i] * TERMS + members[j]];
+    }
+    gsl_matrix_view a = gsl_matrix_view_array(matrix, n, n);
+    gsl_error_handler_t *handler = gsl_set_error_handler_off();
+    inverse.is_regular =
+        gsl_linalg_cholesky_decomp1(&a.matrix) == 0 && gsl_linalg_cholesky_invert(&a.matrix) == 0;
+    gsl_set_error_handler(handler);
+    for (size_t i = 0; inverse.is_regular && i < n; i++) {
+        for (size_t j = 0; j < n; j++)
+            inverse.matrix[members[i] * TERMS + members[j]] =
+                scale[i] * scale[j] * matrix[i * n + j];
+    }
+    return inverse;
+}
+
+static unsigned
+all_terms(const model_t *model)
+{
+    return (1u << model->n_terms) - 1u;
+}
+
 static normal_t
 normal_of(const model_t *model, const group_t *groups, size_t n_groups)
 {
@@ -93,45 +140,24 @@ normal_of(const model_t *model, const group_t *groups, size_t n_groups)
                 normal.gram[i * TERMS + j] += weight * terms[i] * terms[j];
             normal.target[i] += weight * terms[i] * groups[g].mean;
         }
-        normal.squares += weight * groups[g].mean * groups[g].mean;
     }
+    for (unsigned set = 0; set <= all_terms(model); set++)
+        normal.inverses[set] = inverse_of(&normal, set);
     return normal;
 }
 
-// Solves the rows and columns of `set` (a bit a term); the others become zero. False when they are
-// not independent.
+// The coefficients of the terms in `set`; the others become zero. False when they are not
+// independent.
 static bool
 solve_set(const normal_t *normal, const double *target, unsigned set, double *solution)
 {
-    size_t members[TERMS];
-    size_t n = 0;
+    const inverse_t *inverse = &normal->inverses[set];
     for (size_t i = 0; i < normal->n_terms; i++) {
         solution[i] = 0.0;
-        if (set >> i & 1u)
-            members[n++] = i;
+        for (size_t j = 0; j < normal->n_terms; j++)
+            solution[i] += inverse->matrix[i * TERMS + j] * target[j];
     }
-    if (n == 0)
-        return true;
-    // Scaled to a unit diagonal, so that 1 and log x weigh alike.
-    double matrix[TERMS * TERMS];
-    double right[TERMS];
-    double scale[TERMS];
-    for (size_t i = 0; i < n; i++)
-        scale[i] = 1.0 / sqrt(normal->gram[members[i] * TERMS + members[i]]);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < n; j++)
-            matrix[i * n + j] = scale[i] * scale[j] * normal->gram[members[i] * TERMS + members[j]];
-        right[i] = scale[i] * target[members[i]];
-    }
-    gsl_matrix_view a = gsl_matrix_view_array(matrix, n, n);
-    gsl_vector_view b = gsl_vector_view_array(right, n);
-    gsl_error_handler_t *handler = gsl_set_error_handler_off();
-    const bool is_solved = gsl_linalg_cholesky_decomp1(&a.matrix) == 0 &&
-                           gsl_linalg_cholesky_svx(&a.matrix, &b.vector) == 0;
-    gsl_set_error_handler(handler);
-    for (size_t i = 0; is_solved && i < n; i++)
-        solution[members[i]] = scale[i] * right[i];
-    return is_solved;
+    return inverse->is_regular;
 }
 
 static bool
@@ -177,12 +203,6 @@ solve(const model_t *model, const normal_t *normal, const double *target, unsign
         }
     }
     return true;
-}
-
-static unsigned
-all_terms(const model_t *model)
-{
-    return (1u << model->n_terms) - 1u;
 }
 
 static double
