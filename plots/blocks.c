@@ -6,28 +6,34 @@
 #include <string.h>
 
 #include "plots/memory.h"
+#include "plots/statistics.h"
 
-// log T of a cell's finished run, NAN where the repeat has none, or is a mean of several.
+// What a cell's finished run of that repeat ended with: log T, or else the quantity as it is. NAN
+// where the repeat has none, or is a mean of several.
 static double
-log_time(const line_t *line, size_t index, int repeat)
+level_of(const line_t *line, quantity_t quantity, size_t index, int repeat)
 {
     const results_set_t *set = line->summary->set;
     const char *cell = line_cell(line, index)->cell;
     for (size_t i = 0; i < set->n_runs; i++) {
         const results_run_t *run = &set->runs[i];
-        if (run->is_done && run->mean_of == 1 && run->repeat == repeat && run->t_s > 0.0 &&
-            strcmp(run->cell, cell) == 0)
-            return log(run->t_s);
+        if (!run->is_done || run->mean_of != 1 || run->repeat != repeat ||
+            strcmp(run->cell, cell) != 0)
+            continue;
+        const double value = line_value(run, quantity);
+        if (quantity != QUANTITY_T)
+            return value;
+        return value > 0.0 ? log(value) : NAN;
     }
     return NAN;
 }
 
-// One pass: log T of every cell. False where a cell lacks it.
+// One pass: every cell's level. False where a cell lacks it.
 static bool
-read_pass(const line_t *line, int repeat, double *pass)
+read_pass(const line_t *line, quantity_t quantity, int repeat, double *pass)
 {
     for (size_t i = 0; i < line->n; i++) {
-        pass[i] = log_time(line, i, repeat);
+        pass[i] = level_of(line, quantity, i, repeat);
         if (isnan(pass[i]))
             return false;
     }
@@ -53,10 +59,10 @@ residual_squares(const double *passes, size_t n_passes, const double *means, siz
 }
 
 blocks_t
-blocks_of(const line_t *line)
+blocks_of(const line_t *line, quantity_t quantity)
 {
     blocks_t blocks = {.n_cells = line->n, .error = NAN};
-    blocks.log_times = plots_alloc(line->n, sizeof *blocks.log_times);
+    blocks.levels = plots_alloc(line->n, sizeof *blocks.levels);
     if (line->n < 2)
         return blocks;
     const results_set_t *set = line->summary->set;
@@ -64,16 +70,17 @@ blocks_of(const line_t *line)
     // The repeats of the first cell are all that can be whole passes.
     for (size_t i = 0; i < set->n_runs; i++) {
         const bool is_first = strcmp(set->runs[i].cell, line_cell(line, 0)->cell) == 0;
-        if (is_first && read_pass(line, set->runs[i].repeat, &passes[blocks.n_passes * line->n]))
+        if (is_first &&
+            read_pass(line, quantity, set->runs[i].repeat, &passes[blocks.n_passes * line->n]))
             blocks.n_passes++;
     }
     for (size_t i = 0; i < line->n; i++) {
         for (size_t p = 0; p < blocks.n_passes; p++)
-            blocks.log_times[i] += passes[p * line->n + i] / (double)blocks.n_passes;
+            blocks.levels[i] += passes[p * line->n + i] / (double)blocks.n_passes;
     }
     if (blocks.n_passes >= 2) {
         blocks.degrees = (double)(line->n - 1) * (double)(blocks.n_passes - 1);
-        blocks.error = sqrt(residual_squares(passes, blocks.n_passes, blocks.log_times, line->n) /
+        blocks.error = sqrt(residual_squares(passes, blocks.n_passes, blocks.levels, line->n) /
                             blocks.degrees);
     }
     free(passes);
@@ -83,15 +90,24 @@ blocks_of(const line_t *line)
 void
 blocks_clear(blocks_t *blocks)
 {
-    free(blocks->log_times);
+    free(blocks->levels);
     *blocks = (blocks_t){.error = NAN};
+}
+
+blocks_difference_t
+blocks_difference(const blocks_t *blocks, size_t index, size_t base)
+{
+    const double difference = blocks->levels[index] - blocks->levels[base];
+    const double error = blocks->error * sqrt(2.0 / (double)blocks->n_passes);
+    const double margin = error * statistics_t_quantile(0.975, blocks->degrees);
+    return (blocks_difference_t){difference, difference - margin, difference + margin};
 }
 
 void
 blocks_means(const blocks_t *blocks, double *times)
 {
     for (size_t i = 0; i < blocks->n_cells; i++)
-        times[i] = exp(blocks->log_times[i]);
+        times[i] = exp(blocks->levels[i]);
 }
 
 void
@@ -101,6 +117,6 @@ blocks_draw(const blocks_t *blocks, gsl_rng *random, double *times)
         blocks->error * sqrt(blocks->degrees / gsl_ran_chisq(random, blocks->degrees));
     for (size_t i = 0; i < blocks->n_cells; i++) {
         const double noise = gsl_ran_gaussian(random, error / sqrt((double)blocks->n_passes));
-        times[i] = exp(blocks->log_times[i] + noise);
+        times[i] = exp(blocks->levels[i] + noise);
     }
 }

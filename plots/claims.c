@@ -47,53 +47,18 @@ blocks_over(const court_t *court, const line_t *line)
 
 // ---- flat ----
 
-static const results_run_t *
-run_of(const results_set_t *set, const char *cell, int repeat)
-{
-    for (size_t i = 0; i < set->n_runs; i++) {
-        const results_run_t *run = &set->runs[i];
-        if (run->is_done && run->mean_of == 1 && run->repeat == repeat &&
-            strcmp(run->cell, cell) == 0)
-            return run;
-    }
-    return NULL;
-}
-
-// Repeats of one number start from one seed in every cell, so what they end with is compared pair
-// by pair: what a seed is worth falls out. n is 0 where the cells have not the same repeats.
-static estimate_t
-paired_difference(const line_t *line, size_t index, quantity_t quantity)
-{
-    const results_set_t *set = line->summary->set;
-    const summary_cell_t *cell = line_cell(line, index), *base = line_cell(line, 0);
-    double *differences = plots_alloc(set->n_runs, sizeof *differences);
-    size_t n = 0;
-    for (size_t i = 0; i < set->n_runs; i++) {
-        const results_run_t *run = &set->runs[i];
-        const results_run_t *other =
-            strcmp(run->cell, cell->cell) == 0 && run_of(set, run->cell, run->repeat) == run
-                ? run_of(set, base->cell, run->repeat)
-                : NULL;
-        if (other)
-            differences[n++] = line_value(run, quantity) - line_value(other, quantity);
-    }
-    const bool is_whole = n == cell->n && n == base->n;
-    const estimate_t estimate = statistics_estimate(differences, is_whole ? n : 0);
-    free(differences);
-    return estimate;
-}
-
+// A cell's difference from the first. Repeats of one number start from one seed in every cell, so
+// accuracies are compared within them, where what a seed is worth falls out.
 static welch_t
-difference_of(const line_t *line, size_t index, quantity_t quantity)
+difference_of(const line_t *line, const blocks_t *accuracies, size_t index, quantity_t quantity)
 {
     welch_t welch = statistics_welch(line_cell(line, index)->quantities[quantity],
                                      line_cell(line, 0)->quantities[quantity]);
-    const estimate_t paired = quantity == QUANTITY_ACCURACY && line->axis == LINE_CORES
-                                  ? paired_difference(line, index, quantity)
-                                  : (estimate_t){.n = 0};
-    if (paired.n >= 2) {
-        welch.low = paired.low;
-        welch.high = paired.high;
+    if (quantity == QUANTITY_ACCURACY && accuracies->n_passes >= 2) {
+        const blocks_difference_t within = blocks_difference(accuracies, index, 0);
+        welch.difference = within.value;
+        welch.low = within.low;
+        welch.high = within.high;
     }
     return welch;
 }
@@ -108,10 +73,11 @@ judge_flat(const court_t *court, const results_claim_t *claim)
     if (line->n < 2)
         return open_for(claim, "needs two or more sizes");
     claim_judgement_t judgement = {claim, CLAIM_HOLDS, NULL};
+    blocks_t accuracies = blocks_of(line, QUANTITY_ACCURACY);
     welch_t worst = {0};
     size_t worst_index = 0;
     for (size_t i = 1; i < line->n; i++) {
-        const welch_t welch = difference_of(line, i, quantity);
+        const welch_t welch = difference_of(line, &accuracies, i, quantity);
         const bool is_inside = welch.low >= -claim->tolerance && welch.high <= claim->tolerance;
         const bool is_outside = welch.low > claim->tolerance || welch.high < -claim->tolerance;
         if (is_outside)
@@ -123,6 +89,7 @@ judge_flat(const court_t *court, const results_claim_t *claim)
             worst_index = i;
         }
     }
+    blocks_clear(&accuracies);
     const summary_cell_t *cell = line_cell(line, worst_index);
     char *interval = isfinite(worst.low)
                          ? plots_format("95 %%: %+.3g to %+.3g", worst.low, worst.high)
@@ -297,7 +264,7 @@ court_of(const results_t *results)
     court.lines[LINE_NODES] = line_find(summaries, court.n, LINE_NODES);
     court.lines[LINE_CORES] = line_find(summaries, court.n, LINE_CORES);
     for (line_axis_t axis = LINE_NODES; axis <= LINE_CORES; axis++)
-        court.blocks[axis] = blocks_of(&court.lines[axis]);
+        court.blocks[axis] = blocks_of(&court.lines[axis], QUANTITY_T);
     return court;
 }
 

@@ -3,6 +3,8 @@
  *
  * flat: `quantity` stays within `tolerance` (in its own unit) of the first cell's, along `over`;
  * holds when every difference's 95 % interval lies inside, fails when one lies wholly outside.
+ * Accuracies are compared within repeats (blocks.h), which share a seed; where no two repeats were
+ * finished by every cell, and for other quantities, by Welch's interval of two means.
  * diminishing: the last step along `over` buys less speedup a node (or core) than the first; three
  * cells at least.
  * further: `over` scales further than the other axis: the exponent log S / log growth at the ends
