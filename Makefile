@@ -5,7 +5,7 @@
 BUILD_PACKAGES = build-essential cmake ninja-build pkg-config git libczmq-dev libzmq3-dev libconfig-dev \
     libblis-pthread-dev libjansson-dev libcurl4-openssl-dev libarchive-dev libgsl-dev libmd-dev libxxhash-dev libcmocka-dev
 RUN_PACKAGES = gnuplot-nox ca-certificates
-TEST_PACKAGES = procps iproute2 util-linux python3 spin clang libclang-rt-dev chromium \
+TEST_PACKAGES = procps iproute2 util-linux python3 spin clang libclang-rt-dev chromium poppler-utils \
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static mmdebstrap
 CLUSTER_PACKAGES = docker.io docker-registry openssh-server openssh-client iptables slurm-wlm munge podman runc
 BENCH_PACKAGES = python3-torch libdnnl-dev

@@ -11,7 +11,8 @@ import re
 import sys
 import xml.etree.ElementTree as tree
 
-CMOCKA_SKIP = re.compile(r"^\[  SKIPPED \] (?!\d+ test)(\w+)", re.MULTILINE)
+# A function that was skipped, with the line it printed before, which says why; cmocka names it once more at the end.
+CMOCKA_SKIP = re.compile(r"^(.*)\n\[  SKIPPED \] (?!\d+ test)(\w+)", re.MULTILINE)
 
 
 def skipped_tests(report):
@@ -20,8 +21,11 @@ def skipped_tests(report):
         if case.get("status") in ("notrun", "disabled") or case.find("skipped") is not None:
             lines = [line for line in output.strip().splitlines() if line.strip()]
             yield case.get("name"), lines[-1] if lines else "not run"
-        for function in sorted(set(CMOCKA_SKIP.findall(output))):
-            yield f"{case.get('name')}:{function}", "skipped itself"
+        reasons = {}
+        for line, function in CMOCKA_SKIP.findall(output):
+            reasons.setdefault(function, "skipped itself" if line.startswith("[") else line)
+        for function, reason in sorted(reasons.items()):
+            yield f"{case.get('name')}:{function}", reason
 
 
 def main(report):

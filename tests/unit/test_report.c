@@ -2,6 +2,7 @@
 // markup.
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -120,6 +121,19 @@ nothing_in_the_results_becomes_markup_and_nothing_is_fetched(void **state)
     free(page);
 }
 
+// Skips the test, and says what for, where the machine lacks a program.
+static void
+needs(const char *program, const char *package)
+{
+    char *path = plots_format("/usr/bin/%s", program);
+    const bool is_here = access(path, X_OK) == 0;
+    free(path);
+    if (is_here)
+        return;
+    print_message("needs %s (Debian's %s), which this machine lacks\n", program, package);
+    skip();
+}
+
 static size_t
 count(const char *text, const char *words)
 {
@@ -133,10 +147,7 @@ static void
 figures_are_in_the_page_with_ids_of_their_own(void **state)
 {
     (void)state;
-    if (access("/usr/bin/gnuplot", X_OK) != 0) {
-        print_message("no gnuplot: pictures in the report are not tested\n");
-        skip();
-    }
+    needs("gnuplot", "gnuplot-nox");
     char *page = report_of(FIGURE_SVG);
     assert_true(count(page, "<svg role=\"img\"") >= 4);
     assert_int_equal(count(page, "<?xml"), 0);
@@ -149,10 +160,7 @@ static void
 a_browser_reads_the_tables(void **state)
 {
     (void)state;
-    if (access("/usr/bin/chromium", X_OK) != 0) {
-        print_message("no chromium: the report is not loaded in a browser\n");
-        skip();
-    }
+    needs("chromium", "chromium");
     free(report_of(0));
     char *command = plots_format("timeout 60 chromium --headless --no-sandbox --disable-gpu "
                                  "--user-data-dir=%s/browser --dump-dom file://%s/report.html "
@@ -176,10 +184,8 @@ static void
 a_browser_prints_whole_tables(void **state)
 {
     (void)state;
-    if (access("/usr/bin/chromium", X_OK) != 0 || access("/usr/bin/pdftotext", X_OK) != 0) {
-        print_message("no chromium or pdftotext: the report is not printed\n");
-        skip();
-    }
+    needs("chromium", "chromium");
+    needs("pdftotext", "poppler-utils");
     free(report_of(0));
     char *command =
         plots_format("cd %s && timeout 60 chromium --headless --no-sandbox --disable-gpu "
