@@ -35,6 +35,8 @@ grid_free(grid_t **self)
     free(grid->title);
     free(grid->subtitle);
     draft_clear(&grid->notes);
+    free(grid->list_title);
+    draft_clear(&grid->list);
     free(grid);
     *self = NULL;
 }
@@ -154,6 +156,16 @@ trim_line(draft_t *draft)
     draft_add(draft, "\n");
 }
 
+// The notes, with the list as their last line. The caller frees them.
+static char *
+all_notes(const grid_t *grid)
+{
+    return plots_format(
+        "%s%s%s%s%s", grid->notes.length > 0 ? grid->notes.text : "",
+        grid->list_title != NULL ? grid->list_title : "", grid->list_title != NULL ? ": " : "",
+        grid->list_title != NULL ? grid->list.text : "", grid->list_title != NULL ? "\n" : "");
+}
+
 void
 grid_text(const grid_t *grid, draft_t *draft)
 {
@@ -181,8 +193,9 @@ grid_text(const grid_t *grid, draft_t *draft)
         }
         trim_line(draft);
     }
-    if (grid->notes.length > 0)
-        draft_add(draft, "\n%s", grid->notes.text);
+    char *notes = all_notes(grid);
+    draft_add(draft, "%s%s", *notes != '\0' ? "\n" : "", notes);
+    free(notes);
     free(widths);
 }
 
@@ -237,12 +250,12 @@ add_cell(draft_t *draft, const grid_cell_t *cell, const escape_t *escapes)
     add_escaped(draft, cell->behind, escapes);
 }
 
-// The notes, each line behind `before` and ahead of `after`.
+// Notes, each line behind `before` and ahead of `after`.
 static void
-add_notes(const grid_t *grid, draft_t *draft, const escape_t *escapes, const char *before,
+add_notes(const char *notes, draft_t *draft, const escape_t *escapes, const char *before,
           const char *after)
 {
-    const char *line = grid->notes.text;
+    const char *line = notes;
     while (line != NULL && *line != '\0') {
         const size_t n = strcspn(line, "\n");
         char *copy = plots_format("%.*s", (int)n, line);
@@ -285,9 +298,10 @@ grid_markdown(const grid_t *grid, draft_t *draft)
         }
         draft_add(draft, "\n");
     }
-    if (grid->notes.length > 0)
-        draft_add(draft, "\n");
-    add_notes(grid, draft, MARKDOWN, "", "  \n");
+    char *notes = all_notes(grid);
+    draft_add(draft, "%s", *notes != '\0' ? "\n" : "");
+    add_notes(notes, draft, MARKDOWN, "", "  \n");
+    free(notes);
 }
 
 void
@@ -318,7 +332,9 @@ grid_latex(const grid_t *grid, draft_t *draft)
         draft_add(draft, " \\\\\n");
     }
     draft_add(draft, "\\bottomrule\n\\end{tabular}\n");
-    add_notes(grid, draft, LATEX, "\\par\\footnotesize ", "\n");
+    char *notes = all_notes(grid);
+    add_notes(notes, draft, LATEX, "\\par\\footnotesize ", "\n");
+    free(notes);
     draft_add(draft, "\\end{table}\n");
 }
 
@@ -327,10 +343,11 @@ grid_html(const grid_t *grid, draft_t *draft)
 {
     draft_add(draft, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"");
     add_escaped(draft, grid->title, HTML);
-    draft_add(draft, "\">\n<table>\n<caption>");
+    draft_add(draft, "\">\n<table>\n<caption><span>");
     add_escaped(draft, grid->title, HTML);
+    draft_add(draft, "</span>");
     if (grid->subtitle != NULL) {
-        draft_add(draft, "<br><small>");
+        draft_add(draft, " <small>");
         add_escaped(draft, grid->subtitle, HTML);
         draft_add(draft, "</small>");
     }
@@ -352,5 +369,12 @@ grid_html(const grid_t *grid, draft_t *draft)
         draft_add(draft, "</tr>\n");
     }
     draft_add(draft, "</tbody>\n</table>\n</div>\n");
-    add_notes(grid, draft, HTML, "<p class=\"note\">", "</p>\n");
+    add_notes(grid->notes.text, draft, HTML, "<p class=\"note\">", "</p>\n");
+    if (grid->list_title == NULL)
+        return;
+    draft_add(draft, "<details class=\"note\"><summary>");
+    add_escaped(draft, grid->list_title, HTML);
+    draft_add(draft, "</summary>\n");
+    add_notes(grid->list.text, draft, HTML, "<p class=\"note\">", "</p>\n");
+    draft_add(draft, "</details>\n");
 }

@@ -25,6 +25,9 @@ typedef struct {
     bool *is_aside; // [n_rows]: a row that comments on the one above it (the reference's values)
     size_t n_rows;
     draft_t notes; // lines beneath the table
+    // A list beneath the notes, of one line, which a page folds away behind its title; NULL: none.
+    char *list_title;
+    draft_t list;
 } grid_t;
 
 // An empty grid of that many columns.

@@ -115,8 +115,9 @@ add_figure(draft_t *page, const char *folder, const char *file, size_t index, pl
     char *stem = plots_format("%.*s", (int)strcspn(file, "."), file);
     char *title = title_of(folder, stem);
     draft_add(page, "<figure>\n");
+    frame_add(page, "Figure", title);
     svg_add(page, svg.text, index, title);
-    draft_add(page, "<figcaption>");
+    draft_add(page, "</div>\n<figcaption>");
     html_add(page, title);
     draft_add(page, " (figures/%s.gp)</figcaption>\n", stem);
     char *csv = plots_format("%s/figures/%s.csv", folder, stem);
@@ -194,9 +195,11 @@ add_timelines(draft_t *page, const results_t *results)
               "<section id=\"timelines\">\n<h2>Timelines</h2>\n"
               "<p>The first finished repeat of each cell, a lane a worker, from round to round. A "
               "straggler is the lane that keeps the others waiting. Point at a round for its "
-              "numbers.</p>\n<p class=\"key\" aria-hidden=\"true\"><span class=\"compute\"></span>"
-              "compute<span class=\"send\"></span>send<span class=\"wait\"></span>wait<span "
-              "class=\"aggregate\"></span>aggregate</p>\n");
+              "numbers.</p>\n<p class=\"key\" aria-hidden=\"true\">");
+    static const char *const parts[] = {"compute", "send", "wait", "aggregate"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        draft_add(page, "<span><i class=\"%s\"></i>%s</span>", parts[i], parts[i]);
+    draft_add(page, "</p>\n");
     size_t n = 0;
     for (size_t i = 0; i < results->n_sets; i++)
         n += timelines_add(page, &results->sets[i]);
@@ -282,7 +285,7 @@ add_provenance(draft_t *page, const results_t *results)
         draft_add(page, "<h3>");
         html_add(page, results->sets[i].name);
         draft_add(page, "</h3>\n");
-        json_table_add(page, results->sets[i].manifest);
+        json_table_add(page, results->sets[i].name, results->sets[i].manifest);
     }
     draft_add(page, "</section>\n");
 }

@@ -33,6 +33,14 @@ html_add(draft_t *page, const char *text)
     }
 }
 
+void
+frame_add(draft_t *page, const char *kind, const char *title)
+{
+    draft_add(page, "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"%s: ", kind);
+    html_add(page, title);
+    draft_add(page, "\">\n");
+}
+
 // ---- figures ----
 
 // What an id stands behind in gnuplot's SVG.
@@ -79,10 +87,10 @@ csv_table_add(draft_t *page, const char *path, const char *title)
     const bool is_long = csv_rows(csv) > CSV_ROWS_LONG;
     draft_add(page, "<details%s><summary>Numbers (%zu rows of %s)</summary>\n",
               is_long ? " class=\"long\"" : "", csv_rows(csv), strrchr(path, '/') + 1);
-    draft_add(page, "<div class=\"scroll\" tabindex=\"0\" "
-                    "role=\"region\" aria-label=\"Numbers\">\n<table>\n<caption>");
+    frame_add(page, "Numbers", title);
+    draft_add(page, "<table>\n<caption><span>");
     html_add(page, title);
-    draft_add(page, "</caption>\n<thead><tr>");
+    draft_add(page, "</span></caption>\n<thead><tr>");
     for (size_t i = 0; i < csv_columns(csv); i++) {
         draft_add(page, "<th scope=\"col\">");
         html_add(page, csv_name(csv, i));
@@ -138,16 +146,16 @@ add_pairs(draft_t *page, const json_t *value, const char *key)
 }
 
 void
-json_table_add(draft_t *page, const char *text)
+json_table_add(draft_t *page, const char *set, const char *text)
 {
     json_t *value = json_loads(text, 0, NULL);
     if (value == NULL) {
         draft_add(page, "<p>There is no manifest.json.</p>\n");
         return;
     }
+    frame_add(page, "Manifest", set);
     draft_add(page,
-              "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Manifest\">\n"
-              "<table class=\"wide\">\n<caption>manifest.json</caption>\n<tbody>\n");
+              "<table class=\"wide\">\n<caption><span>manifest.json</span></caption>\n<tbody>\n");
     add_pairs(page, value, "");
     draft_add(page, "</tbody>\n</table>\n</div>\n");
     json_decref(value);
@@ -239,15 +247,16 @@ add_round(draft_t *page, const results_round_t *r, double start, double length, 
 }
 
 static void
-add_lanes(draft_t *page, const timeline_t *timeline)
+add_lanes(draft_t *page, const timeline_t *timeline, const char *title)
 {
     const double scale = (WIDTH - LEFT - 10) / timeline->total_s;
     const int height = TOP + timeline->n_ranks * (LANE + GAP) + AXIS;
-    draft_add(page,
-              "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Timeline\"><svg "
-              "class=\"lanes\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"A lane for each "
-              "of %d workers over %.3g seconds\">\n",
-              WIDTH, height, timeline->n_ranks, timeline->total_s);
+    frame_add(page, "Timeline", title);
+    draft_add(
+        page,
+        "<svg class=\"lanes\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"A lane for each "
+        "of %d workers over %.3g seconds\">\n",
+        WIDTH, height, timeline->n_ranks, timeline->total_s);
     for (int rank = 0; rank < timeline->n_ranks; rank++)
         draft_add(page, "<text x=\"0\" y=\"%d\">worker %d</text>\n",
                   TOP + rank * (LANE + GAP) + LANE - 4, rank);
@@ -298,11 +307,13 @@ timelines_add(draft_t *page, const results_set_t *set)
             continue;
         timeline_t timeline = timeline_of(set, i);
         if (timeline.n > 0 && timeline.total_s > 0.0 && timeline.n_ranks > 1) {
+            char *title = plots_format("%s: %.4g nodes, %.4g cores (%s)", set->name,
+                                       set->runs[i].nodes, set->runs[i].cores, set->runs[i].cell);
             draft_add(page, "<div class=\"run\"><h3>");
-            html_add(page, set->name);
-            draft_add(page, ": %.4g nodes, %.4g cores (%s)</h3>\n", set->runs[i].nodes,
-                      set->runs[i].cores, set->runs[i].cell);
-            add_lanes(page, &timeline);
+            html_add(page, title);
+            draft_add(page, "</h3>\n");
+            add_lanes(page, &timeline, title);
+            free(title);
             add_shares(page, &timeline);
             draft_add(page, "</div>\n");
             n_drawn++;

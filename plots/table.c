@@ -176,23 +176,36 @@ add_cell_notes(const summary_t *summary, size_t index, draft_t *notes)
     free(label);
 }
 
+// More noisy runs than this are a list that a page folds away.
+enum { NOISY_SHOWN = 3 };
+
 // "n1-c2 r3 (steal 8 %)", for every run whose note says that others used its host meanwhile.
 static void
-add_noisy(const results_set_t *set, draft_t *notes)
+add_noisy(const results_set_t *set, grid_t *grid)
 {
     static const char mark[] = "noisy: ";
-    size_t n = 0;
+    size_t n = 0, n_done = 0;
+    draft_t list = {0};
     for (size_t i = 0; i < set->n_runs; i++) {
         const results_run_t *run = &set->runs[i];
         const char *at = run->is_done && run->note != NULL ? strstr(run->note, mark) : NULL;
+        n_done += run->is_done;
         if (at == NULL)
             continue;
         at += strlen(mark);
-        draft_add(notes, "%s%s r%d (%.*s)", n == 0 ? "The machine was noisy during " : ", ",
-                  run->cell, run->repeat, (int)strcspn(at, ";"), at);
+        draft_add(&list, "%s%s r%d (%.*s)", n == 0 ? "" : ", ", run->cell, run->repeat,
+                  (int)strcspn(at, ";"), at);
         n++;
     }
-    draft_add(notes, "%s", n > 0 ? ".\n" : "");
+    if (n > NOISY_SHOWN) {
+        draft_add(&list, ".");
+        grid->list = list;
+        grid->list_title = plots_format("The machine was noisy during %zu of %zu runs", n, n_done);
+        return;
+    }
+    if (n > 0)
+        draft_add(&grid->notes, "The machine was noisy during %s.\n", list.text);
+    draft_clear(&list);
 }
 
 static void
@@ -232,7 +245,7 @@ add_notes(const summary_t *summary, grid_t *grid)
         draft_add(&grid->notes, "CPU limits were not enforced in some or all runs.\n");
     for (size_t i = 0; i < summary->n_cells; i++)
         add_cell_notes(summary, i, &grid->notes);
-    add_noisy(set, &grid->notes);
+    add_noisy(set, grid);
 }
 
 grid_t *

@@ -94,11 +94,12 @@ the_page_says_what_the_results_say(void **state)
     (void)state;
     char *page = report_of(0);
     holds(page, "<th scope=\"row\">2:4</th>");
-    holds(page, "<caption>s: 1 &lt; 2");
-    holds(page, "<td>0.83</td>");                             // W% of 2:4
-    holds(page, "round 0, worker 1: compute 2.8 s");          // read-out of the timeline
-    holds(page, "compute 89.0 %");                            // 10.5 of 11.8
-    holds(page, "n3-c6, repeat 1</th><td>1.80</td><td>1.79"); // asked and granted
+    holds(page, "<caption><span>s: 1 &lt; 2");
+    holds(page, "<td>0.83</td>");                                        // W% of 2:4
+    holds(page, "round 0, worker 1: compute 2.8 s");                     // read-out of the timeline
+    holds(page, "aria-label=\"Timeline: s: 2 nodes, 4 cores (n2-c4)\""); // one of many
+    holds(page, "compute 89.0 %");                                       // 10.5 of 11.8
+    holds(page, "n3-c6, repeat 1</th><td>1.80</td><td>1.79");            // asked and granted
     holds(page, "// a &lt; b");
     holds(page, "<th scope=\"row\">hosts.1.name</th><td>pi&lt;1&gt;</td>");
     holds(page, "Forecast from s, 2 cores a node");
@@ -178,8 +179,8 @@ a_browser_reads_the_tables(void **state)
     draft_clear(&dom);
 }
 
-// On paper nothing scrolls and nothing opens: what a table has to the right must be there too, on any
-// page, and what is folded away on the screen.
+// On paper nothing scrolls and nothing opens: what a table has to the right must be there too, on
+// any page, and what is folded away on the screen.
 static void
 a_browser_prints_whole_tables(void **state)
 {

@@ -126,6 +126,31 @@ noisy_runs_are_named(void **state)
 }
 
 static void
+many_noisy_runs_are_a_list_that_a_page_folds(void **state)
+{
+    (void)state;
+    static char noisy[] = "noisy: steal 8 %";
+    results_run_t runs[4];
+    results_expect_t expects[3];
+    const results_set_t set = made_set(runs, expects);
+    for (size_t i = 0; i < 4; i++)
+        runs[i].note = noisy;
+    summary_t *summary = summary_new(&set);
+    grid_t *grid = table_grid(summary);
+    summary_free(&summary);
+    draft_t draft = {0};
+    grid_text(grid, &draft);
+    holds(draft.text, "The machine was noisy during 4 of 4 runs: n1-c2 r1 (steal 8 %), ");
+    holds(draft.text, "n3-c6 r2 (steal 8 %).\n");
+    draft_clear(&draft);
+    grid_html(grid, &draft);
+    holds(draft.text, "<summary>The machine was noisy during 4 of 4 runs</summary>\n"
+                      "<p class=\"note\">n1-c2 r1 (steal 8 %), ");
+    draft_clear(&draft);
+    grid_free(&grid);
+}
+
+static void
 the_time_to_an_accuracy_is_a_column_where_it_was_asked_for(void **state)
 {
     (void)state;
@@ -241,6 +266,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_is_the_papers_table_with_intervals),
         cmocka_unit_test(noisy_runs_are_named),
+        cmocka_unit_test(many_noisy_runs_are_a_list_that_a_page_folds),
         cmocka_unit_test(the_time_to_an_accuracy_is_a_column_where_it_was_asked_for),
         cmocka_unit_test(the_text_fits_a_hundred_columns),
         cmocka_unit_test(markdown_latex_and_html_say_the_same),
