@@ -46,8 +46,8 @@ add_gain(draft_t *notes, const forecast_t *forecast, const char *what, fit_value
 {
     if (!isfinite(gain.value))
         return;
-    draft_add(notes, "%s at %.0f nodes: T %s by %.3g s", what, forecast->largest,
-              gain.value >= 0.0 ? "falls" : "rises", fabs(gain.value));
+    draft_add(notes, "%s at %.0f nodes: T changes by %+.3g s", what, forecast->largest,
+              0.0 - gain.value);
     if (isfinite(gain.low) && isfinite(gain.high))
         draft_add(notes, " (95 %%: %+.3g to %+.3g s)", 0.0 - gain.high, 0.0 - gain.low);
     draft_add(notes, "\n");
