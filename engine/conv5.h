@@ -90,9 +90,9 @@ conv5_shape(image_shape_t in, int K)
 }
 
 enum {
-    CONV5_POINTS = 8,
-    CONV5_TILE_GROUPS_MAX = 2,
-    CONV5_SPARE = 64 /* floats that vectors may read past the end of x, dx, D */
+    CONV5_POINTS = 8,          /* that Toom's and Cook's algorithm evaluates at */
+    CONV5_TILE_GROUPS_MAX = 2, /* of a tile, whatever the vectors */
+    CONV5_SPARE = 64           /* floats that vectors may read past the end of x, dx, D */
 };
 
 /* Sizes, in floats. */

@@ -270,6 +270,7 @@ enum {
     TILE = ROWS * COLUMNS,
     GROUP_MAX = 6
 };
+_Static_assert((int)ROWS <= (int)CONV5_TILE_GROUPS_MAX, "conv5_planes_count has room for a tile");
 
 /* Where a tile's sums go, in vectors of the tile: of each point the even columns, then the odd
  * ones; and, before that, what both have in common. */
