@@ -28,12 +28,13 @@ averaging) place=coordinator:averaging:2 ;;
 writing) place=coordinator:writing:4 ;;
 esac
 
-# What it says when the others have gone on, and what it hears: in mid-training it may have no update to send, but a beat.
+# What it says when the others have gone on, and what it hears: in mid-training, and before it has begun to send, its beat
+# may come first, and the answer to that spares it the update.
 late='UPDATE from worker . .worker-1.*from a lost worker' told='the run goes on without this worker'
 case $phase in
 joining) late='HELLO: from an unknown sender' told='is not expected in this run' ;;
 loading) late='(READY|BEAT) from worker . .worker-1.*from a lost worker' ;;
-training) late='(UPDATE|BEAT) from worker . .worker-1.*from a lost worker' ;;
+training | sending) late='(UPDATE|BEAT) from worker . .worker-1.*from a lost worker' ;;
 esac
 
 expect_dropped() {
