@@ -114,15 +114,15 @@ add_figure(draft_t *page, const char *folder, const char *file, size_t index, pl
         return result;
     char *stem = plots_format("%.*s", (int)strcspn(file, "."), file);
     char *title = title_of(folder, stem);
-    draft_add(page, "<figure>\n");
+    draft_add(page, "<figure aria-labelledby=\"caption-%zu\">\n", index);
     frame_add(page, "Figure", title);
     svg_add(page, svg.text, index, title);
-    draft_add(page, "</div>\n<figcaption>");
+    draft_add(page, "</div>\n<figcaption id=\"caption-%zu\">", index);
     html_add(page, title);
     draft_add(page, " (figures/%s.gp)</figcaption>\n", stem);
+    draft_add(page, "</figure>\n");
     char *csv = plots_format("%s/figures/%s.csv", folder, stem);
     csv_table_add(page, csv, title);
-    draft_add(page, "</figure>\n");
     free(csv);
     free(title);
     free(stem);
@@ -263,7 +263,10 @@ add_asked(draft_t *page, const results_t *results)
         if (access(path, R_OK) == 0 && draft_read(&cfg, path, NULL) == PLOTS_OK) {
             draft_add(page, "<h3>");
             html_add(page, set->name);
-            draft_add(page, "</h3>\n<pre tabindex=\"0\">");
+            draft_add(page, "</h3>\n<pre tabindex=\"0\" role=\"group\" "
+                            "aria-label=\"experiment.cfg of ");
+            html_add(page, set->name);
+            draft_add(page, "\">");
             html_add(page, cfg.text);
             draft_add(page, "</pre>\n");
         } else {

@@ -154,8 +154,9 @@ json_table_add(draft_t *page, const char *set, const char *text)
         return;
     }
     frame_add(page, "Manifest", set);
-    draft_add(page,
-              "<table class=\"wide\">\n<caption><span>manifest.json</span></caption>\n<tbody>\n");
+    draft_add(page, "<table class=\"wide\">\n<caption><span>manifest.json</span></caption>\n"
+                    "<thead>\n<tr><th scope=\"col\">fact</th><th scope=\"col\">value</th></tr>\n"
+                    "</thead>\n<tbody>\n");
     add_pairs(page, value, "");
     draft_add(page, "</tbody>\n</table>\n</div>\n");
     json_decref(value);

@@ -179,6 +179,21 @@ a_browser_reads_the_tables(void **state)
     draft_clear(&dom);
 }
 
+// Landmarks, headings in order, and a name for whatever can be reached: what is told to software
+// that reads the page aloud.
+static void
+a_screen_reader_is_told_what_everything_is(void **state)
+{
+    (void)state;
+    needs("chromium", "chromium");
+    needs("python3", "python3");
+    free(report_of(access("/usr/bin/gnuplot", X_OK) == 0 ? FIGURE_SVG : 0));
+    char *command = plots_format(
+        "timeout 90 python3 " TEST_DATA "/../support/accessibility.py %s/report.html", folder);
+    assert_int_equal(system(command), 0);
+    free(command);
+}
+
 // On paper nothing scrolls and nothing opens: what a table has to the right must be there too, on
 // any page, and what is folded away on the screen.
 static void
@@ -220,6 +235,8 @@ main(void)
         cmocka_unit_test_setup_teardown(figures_are_in_the_page_with_ids_of_their_own, make_results,
                                         remove_results),
         cmocka_unit_test_setup_teardown(a_browser_reads_the_tables, make_results, remove_results),
+        cmocka_unit_test_setup_teardown(a_screen_reader_is_told_what_everything_is, make_results,
+                                        remove_results),
         cmocka_unit_test_setup_teardown(a_browser_prints_whole_tables, make_results,
                                         remove_results),
     };
