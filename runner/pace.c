@@ -8,6 +8,10 @@ enum { WARMUP_STEPS = 30, STEPS_MAX = 100000 };
 static const double probe_s = 0.2;
 static const double start_s = 0.4; // of processes, data and evaluation
 
+// CPU time that either side spends on a float that goes out and comes back, over TCP on one
+// machine: a guess for others, from experiments/accuracy.cfg on two cores of 2.4 GHz.
+static const double float_s = 8e-9;
+
 typedef struct probe {
     double began_s;
     size_t began_at;
@@ -58,18 +62,32 @@ pace_new(const plan_t *plan, const char *data_folder, pace_t *pace, fault_t *fau
     return result;
 }
 
-// What the coordinator's link needs for the model to every node and back, round by round.
+// What a round costs beside training, for one node alone nothing: each worker receives the model
+// and sends its own, with the velocities where they are averaged, in its share of a core; the
+// coordinator has a whole core for all of theirs, one after the other, and an emulated link for
+// their bytes.
 static double
-link_s(const pace_t *pace, const experiment_t *experiment, const plan_cell_t *cell, double samples)
+round_s(const pace_t *pace, const experiment_t *experiment, const plan_cell_t *cell)
 {
-    if (cell->link_mbit <= 0)
-        return 0;
     const train_t *train = &experiment->train;
-    double rounds = (double)train->rounds, nodes = (double)cell->nodes;
-    if (train->local_steps > 0)
-        rounds = samples / nodes / (double)train->batch / (double)train->local_steps;
-    double bits = 8.0 * sizeof(float) * (double)pace->n_parameters;
-    return 2 * rounds * nodes * bits / (cell->link_mbit * 1e6);
+    double nodes = (double)cell->nodes, floats = (double)pace->n_parameters;
+    if (cell->nodes == 1)
+        return 0;
+    if (train->momentum > 0 && train->momentum_rounds == MOMENTUM_AVERAGE)
+        floats *= 2;
+    double share = experiment->cluster.enforce && cell->cpu_limit < 1 ? cell->cpu_limit : 1;
+    double sum_s = floats * float_s * (1 / share + nodes);
+    if (cell->link_mbit > 0)
+        sum_s += 2 * nodes * floats * 8.0 * sizeof(float) / (cell->link_mbit * 1e6);
+    return sum_s;
+}
+
+static double
+n_rounds(const train_t *train, const plan_cell_t *cell, double samples)
+{
+    if (train->local_steps == 0)
+        return (double)train->rounds;
+    return samples / (double)cell->nodes / (double)train->batch / (double)train->local_steps;
 }
 
 double
@@ -78,7 +96,7 @@ pace_cell_s(const pace_t *pace, const plan_t *plan, const plan_cell_t *cell)
     experiment_t experiment = {0};
     plan_experiment(plan, cell, &experiment);
     double samples = (double)pace->n_samples * (double)experiment.train.epochs;
-    double sending_s = link_s(pace, &experiment, cell, samples);
+    double rounds_s = n_rounds(&experiment.train, cell, samples) * round_s(pace, &experiment, cell);
     experiment_free(&experiment);
-    return samples / pace->samples_per_s / cell->cores_asked + sending_s + start_s;
+    return samples / pace->samples_per_s / cell->cores_asked + rounds_s + start_s;
 }

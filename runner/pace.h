@@ -15,8 +15,9 @@ typedef struct pace {
 // on the data in that folder. -1 with the fault set. Nothing of it stays.
 int pace_new(const plan_t *plan, const char *data_folder, pace_t *pace, fault_t *fault);
 
-// Expected seconds of a cell: its samples over its cores, its models over emulated links, and
-// what starting it costs.
+// Expected seconds of a cell: its samples over its cores, what rounds cost beside (a guess, which
+// matters with thousands of them; the models over emulated links are in it), and what starting it
+// costs.
 double pace_cell_s(const pace_t *pace, const plan_t *plan, const plan_cell_t *cell);
 
 #endif
