@@ -21,7 +21,7 @@ RELEASE = build/release
 setup = @SETUP=$(SETUP) sh cmake/packages.sh
 
 .DEFAULT_GOAL = build
-.PHONY: build test reproduce bench install package format clean help
+.PHONY: build test sanitize reproduce bench install package format clean help
 
 build: ## the program, in build/release/runner/dmlx
 	$(setup) $(BUILD_PACKAGES)
@@ -30,6 +30,10 @@ build: ## the program, in build/release/runner/dmlx
 test: ## every test: sanitizers, release, threads
 	$(setup) $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES) $(CLUSTER_PACKAGES) $(PICTURE_PACKAGES)
 	@DMLX_PICTURES='$(DMLX_PICTURES)' bash tests/support/test_all.sh
+
+sanitize: ## every test under the sanitizers, those too that are too slow so for `make test`: hours
+	$(setup) $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES) $(CLUSTER_PACKAGES) $(PICTURE_PACKAGES)
+	@DMLX_PICTURES='$(DMLX_PICTURES)' WHOLE=yes PRESETS='dev tsan' bash tests/support/test_all.sh
 
 reproduce: build ## the paper's tables and figures, measured on this machine
 	$(setup) $(RUN_PACKAGES) $(PICTURE_PACKAGES)

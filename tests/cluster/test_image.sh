@@ -3,6 +3,7 @@
 # it on a base that mmdebstrap made of the packages that the file itself installs, without a way to anywhere. Its
 # workers run. With the base of the real world, debian:bookworm-slim, the same file fetches those packages. The image for
 # arm64 the same way, by Containerfile.cross: its program trains under qemu; and both under one name in a registry.
+# release: the image compiles a program of its own
 . "$SUPPORT/needs.sh"
 needs root mmdebstrap dockerd docker docker-registry git qemu-aarch64-static
 only_parts="registry"

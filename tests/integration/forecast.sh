@@ -3,7 +3,7 @@
 # bounds tell a forecast that is broken from one that is not, on any machine: a work that was not divided by the nodes
 # would be nearly twice the measured one. tests/bench/forecast.sh tells the errors of a quiet machine.
 # times: T and W of six nodes, forecast and measured
-# slow: sanitizers make the kernels many times slower, on a tenth of a core
+# release: sanitizers make the kernels many times slower, on a tenth of a core
 N_TRAIN=12000
 . "$SUPPORT/experiment.sh"
 

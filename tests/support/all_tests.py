@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""all_tests.py FOLDER PRESET…: makes FOLDER a tree of tests for ctest that holds those of all these presets.
+"""all_tests.py [--whole] FOLDER PRESET…: makes FOLDER a tree of tests for ctest that holds those of all these presets.
 
 One ctest for all builds keeps the machine busy to the end: while one build's cluster waits for its daemons, another is
 compiled or its tests compute; and a lock that a test takes holds against the other builds' tests too. A test is named
 after its build, "tsan/unit.gate", and has its preset's environment. What a preset leaves out is left out here, since it
 is asked. Its first test, "tsan/build", compiles it, and without it none of the others is run.
+
+--whole has what the presets leave out for time alone too, with limits that fit: all but the label "release", whose
+tests are about another program than the build's.
 """
 import json
 import os
@@ -13,6 +16,7 @@ import subprocess
 import sys
 
 SUBDIRS = re.compile(r'^subdirs\("(.+?)"\)$', re.MULTILINE)
+WHOLE_PATIENCE = 6  # times a test's limit
 ADD_TEST = re.compile(r"^add_test\(\[=\[(.+?)\]=\] (.*)\)$", re.MULTILINE)
 
 
@@ -33,8 +37,9 @@ def preset_environment(preset):
         yield f"{name}={value.replace('${sourceDir}', os.getcwd())}"
 
 
-def tests_of(preset):
-    listed = subprocess.run(["ctest", "--preset", preset, "--show-only=json-v1"], check=True, stdout=subprocess.PIPE)
+def tests_of(preset, whole):
+    chosen = ["--test-dir", os.path.join("build", preset), "-LE", "^release$"] if whole else ["--preset", preset]
+    listed = subprocess.run(["ctest", *chosen, "--show-only=json-v1"], check=True, stdout=subprocess.PIPE)
     tests = json.loads(listed.stdout)["tests"]
     return tests or sys.exit(f"preset {preset} has no tests")
 
@@ -50,8 +55,9 @@ def commands_of(folder):
     return commands
 
 
-def describe(preset, test, command, environment):
+def describe(preset, test, command, environment, patience):
     properties = {item["name"]: item["value"] for item in test["properties"]}
+    properties["TIMEOUT"] *= patience
     properties["ENVIRONMENT"] = properties.get("ENVIRONMENT", []) + environment
     for key in ("FIXTURES_SETUP", "FIXTURES_REQUIRED"):
         properties[key] = [f"{preset}/{fixture}" for fixture in properties.get(key, [])]
@@ -66,7 +72,9 @@ def lines_of(preset, name, command, properties):
     yield f"set_tests_properties({name} PROPERTIES {' '.join(words)})"
 
 
-def main(folder, *presets):
+def main(*arguments):
+    whole = arguments[0] == "--whole"
+    folder, *presets = arguments[whole:]
     lines = []
     for preset in presets:
         build = f"cmake --build {bracket(os.path.join('build', preset))}"
@@ -74,8 +82,8 @@ def main(folder, *presets):
                       "COST": 1000, "TIMEOUT": 3600}
         lines += lines_of(preset, "build", build, properties)
         environment, commands = list(preset_environment(preset)), commands_of(os.path.join("build", preset))
-        for test in tests_of(preset):
-            lines += describe(preset, test, commands[test["name"]], environment)
+        for test in tests_of(preset, whole):
+            lines += describe(preset, test, commands[test["name"]], environment, WHOLE_PATIENCE if whole else 1)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "CTestTestfile.cmake"), "w") as file:
         file.write("\n".join(lines) + "\n")

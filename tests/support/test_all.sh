@@ -3,6 +3,7 @@
 #   dev      ASan, UBSan, warnings are errors: all but what is too slow so
 #   release  as users run it: everything, speed and whole experiments included
 #   tsan     ThreadSanitizer: units, commands and faults (tests/README.md tells what is left out)
+# WHOLE=yes: in the builds named by PRESETS also what they leave out for time alone. `make sanitize` says so.
 # With CI set, a test that was skipped fails the whole, unless tests/support/may_skip.txt names it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -23,7 +24,7 @@ echo "== test $presets"
 all=$PWD/build/all
 report=$all/tests.xml
 rm -rf "$all"
-python3 tests/support/all_tests.py "$all" $presets
+python3 tests/support/all_tests.py ${WHOLE:+--whole} "$all" $presets
 failed=
 # Started in the background a shell ignores Ctrl-C, and so would every program under test.
 env --default-signal ctest --test-dir "$all" --no-tests=error --output-on-failure --output-junit "$report" \
