@@ -46,10 +46,10 @@ open_state(role_t *role, trainee_t *trainee, checkpoint_t *state)
 }
 
 static void
-add_up(checkpoint_t *state, int round, const worker_row_t *row)
+add_up(checkpoint_t *state, int round, const worker_row_t *row, double t_s)
 {
     state->round = round;
-    state->t_s += row->compute_s;
+    state->t_s = t_s;
     state->samples += row->samples;
     state->train_loss = row->loss;
     state->sums->compute_s += row->compute_s;
@@ -58,8 +58,9 @@ add_up(checkpoint_t *state, int round, const worker_row_t *row)
     state->sums->cores_limit = row->cores_limit;
 }
 
+// T is zero at FIRST_S.
 static int
-train_round(role_t *role, trainee_t *trainee, checkpoint_t *state, int round)
+train_round(role_t *role, trainee_t *trainee, checkpoint_t *state, double first_s, int round)
 {
     worker_row_t row = {0};
     fault_t fault = {{0}};
@@ -71,7 +72,7 @@ train_round(role_t *role, trainee_t *trainee, checkpoint_t *state, int round)
         return role_fail(role, STATUS_RUN_FAILED, "%s", fault.text);
     row.send_s = 0;
     row.sent_bytes = 0;
-    add_up(state, round, &row);
+    add_up(state, round, &row, clock_s() - first_s - role->evaluation_s);
     round_report_t report = {.round = round,
                              .rounds = trainee->rounds,
                              .round_s = row.compute_s,
@@ -96,7 +97,9 @@ train_round(role_t *role, trainee_t *trainee, checkpoint_t *state, int round)
 }
 
 // Trains round by round, as a worker would, so that progress is told; the parameters and the
-// momentum simply carry over. T is the time inside the training loop and O is nought by definition.
+// momentum simply carry over. T is the time of the training loop without tests of the model, and O
+// is nought by definition. It is not the sum of what the rounds computed: with rounds of a few
+// steps a CPU limit has its say between them.
 static int
 train(role_t *role, trainee_t *trainee, result_report_t *result)
 {
@@ -104,8 +107,9 @@ train(role_t *role, trainee_t *trainee, result_report_t *result)
     int status = open_state(role, trainee, &state);
     if (status == STATUS_DONE)
         report_started(&role->reporter, 1, result->startup_s = clock_s() - role->began_s);
+    double first_s = clock_s() - state.t_s; // earlier attempts' part counts
     for (int round = state.round + 1; round <= trainee->rounds && status == STATUS_DONE; round++)
-        status = train_round(role, trainee, &state, round);
+        status = train_round(role, trainee, &state, first_s, round);
     if (status == STATUS_DONE) {
         result->t_s = result->work_s = state.t_s;
         result->samples = state.samples;
@@ -113,7 +117,7 @@ train(role_t *role, trainee_t *trainee, result_report_t *result)
         result->time_to_accuracy_s = state.time_to_accuracy_s;
         result->throttled_s = state.sums->throttled_s;
         result->cores_limit = state.sums->cores_limit;
-        result->cores_granted = state.sums->cpu_s / state.t_s;
+        result->cores_granted = state.sums->cpu_s / state.sums->compute_s;
         result->sent_bytes = result->received_bytes = 0;
         result->parts = state.parts;
     }

@@ -226,8 +226,10 @@ trainee_round(trainee_t *trainee, int round, double wait_s, worker_row_t *row, f
     double began_s = clock_s();
     int status =
         trainer_run(trainee->trainer, first, end, stop_when_asked, trainee, &progress, &error);
-    double compute_s = clock_s() - began_s;
+    // In this order: the kernel charges CPU time at ticks and where it is asked for it, and then stops
+    // who has used up a limit. So what a round owes is paid here, and not in whatever comes next.
     cpu_s = clock_cpu_s() - cpu_s;
+    double compute_s = clock_s() - began_s;
     limits_measure(&trainee->limit, &after);
     if (status == ENGINE_INTERRUPTED)
         return signals_stop() ? -2 : -3;
