@@ -133,6 +133,22 @@ check_host(const plan_t *plan, double host_cores, diag_t *diag)
                      most->id, most->cores_asked, host_cores);
 }
 
+// What a core speed of "auto" comes to is known only here.
+static void
+check_limits(const plan_t *plan, double host_cores, diag_t *diag)
+{
+    const experiment_t *experiment = &plan->experiment;
+    const plan_cell_t *least = &plan->cells[0];
+    for (size_t i = 0; i < plan->n_matrix_cells; i++)
+        if (plan->cells[i].cpu_limit < least->cpu_limit)
+            least = &plan->cells[i];
+    if (experiment->cluster.enforce && least->cpu_limit < spec_cpu_limit_min)
+        diag_error(diag, experiment->matrix.place,
+                   "%s gives a node %g of a real core, with emulated ones of %g on a host with %g; "
+                   "the least is %g",
+                   least->id, least->cpu_limit, least->core_speed, host_cores, spec_cpu_limit_min);
+}
+
 static bool
 has_auto(const experiment_t *experiment)
 {
@@ -171,8 +187,10 @@ plan_new(const experiment_t *experiment, double host_cores, diag_t *diag)
     if (plan->n_matrix_cells == 0)
         diag_error(diag, experiment->matrix.place,
                    "'matrix.exclude' and 'matrix.only' leave no cell to run");
-    else
+    else {
         check_host(plan, host_cores, diag);
+        check_limits(plan, host_cores, diag);
+    }
     repeat_cells(plan);
     if (diag_n_errors(diag) > n_errors) {
         plan_free(plan);

@@ -35,6 +35,9 @@ enum {
     SPEC_HASH_BYTES = 65 // SHA-256 in hexadecimal digits and the final zero
 };
 
+// The least share of a real core that a worker can sensibly be limited to.
+static const double spec_cpu_limit_min = 0.01;
+
 // The choices; settings.c has their words in the same order. PARTITION_… and SCHEDULE_… are the
 // engine's.
 typedef enum { DATA_CIFAR10, DATA_SYNTHETIC, DATA_OWN } data_choice_t;

@@ -11,9 +11,6 @@
 const char spec_name_letters[] =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
-// The least share of a real core that a worker can sensibly be limited to.
-static const double cpu_limit_min = 0.01;
-
 // Where a setting is written; else where its group is.
 static place_t
 place_of(const tree_t *root, const char *path)
@@ -201,7 +198,7 @@ look_at_cell(const experiment_t *experiment, const size_t value_index[SPEC_AXES_
     double speed = cell.cluster.core_speed;
     if (!cell.cluster.enforce && fabs(per_node - round(per_node)) > 1e-9)
         count(faults, CELL_FRACTION, id, per_node, nodes);
-    if (cell.cluster.enforce && speed > 0 && per_node * speed < cpu_limit_min)
+    if (cell.cluster.enforce && speed > 0 && per_node * speed < spec_cpu_limit_min)
         count(faults, CELL_LIMIT, id, per_node * speed, nodes);
     if (cell.cluster.on_loss == ON_LOSS_CONTINUE && cell.cluster.min_workers > nodes)
         count(faults, CELL_WORKERS, id, 0, nodes);
@@ -267,7 +264,7 @@ tell_cells(const experiment_t *experiment, const cell_faults_t *faults, const tr
     if (faults->n[CELL_LIMIT])
         diag_error(diag, place, "%s%s gives a node %g of a real core; the least is %g",
                    faults->first[CELL_LIMIT], more(faults->n[CELL_LIMIT], room),
-                   faults->value[CELL_LIMIT], cpu_limit_min);
+                   faults->value[CELL_LIMIT], spec_cpu_limit_min);
     if (faults->n[CELL_WORKERS])
         diag_error(diag, place_of(root, "cluster.min_workers"),
                    "'cluster.min_workers' is %ld, and %s%s has %ld",

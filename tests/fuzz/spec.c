@@ -35,9 +35,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     diag_t *diag = diag_new();
     experiment_t experiment = {0};
     if (spec_read_text(text, "fuzz", NULL, &experiment, diag) == 0) {
-        experiment_resolve(&experiment, 2);
-        check_text(&experiment);
-        plan_free(plan_new(&experiment, 2, diag));
+        plan_t *plan = plan_new(&experiment, 2, diag);
+        if (plan)
+            check_text(&plan->experiment);
+        plan_free(plan);
         experiment_free(&experiment);
     } else {
         char *faults = diag_text(diag);

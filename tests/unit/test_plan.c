@@ -184,6 +184,27 @@ cells_that_are_dropped_do_not_slow_the_others(void **state)
     plan_free(plan);
 }
 
+// What workers are told must be what they accept: the fuzzer found a plan whose cells they refused.
+static void
+an_auto_speed_that_leaves_too_little_is_refused(void **state)
+{
+    (void)state;
+    experiment_t experiment;
+    assert_int_equal(spec_read_text(AUTO "matrix = { nodes = [ 41, 2 ]; cores = ( 4, 0.5 ); };",
+                                    "a.cfg", NULL, &experiment, diag),
+                     0);
+    assert_null(plan_new(&experiment, 2, diag));
+    char *text = diag_text(diag);
+    assert_string_equal(text,
+                        "a.cfg:1: error: n41-c0.5 gives a node 0.0054878 of a real core, with "
+                        "emulated ones of 0.45 on a host with 2; the least is 0.01\n");
+    free(text);
+    plan_t *plan = plan_new(&experiment, 4, diag); // 0.011
+    assert_non_null(plan);
+    plan_free(plan);
+    experiment_free(&experiment);
+}
+
 static void
 more_cores_than_the_host_has_are_refused(void **state)
 {
@@ -280,6 +301,7 @@ main(void)
         PLANS(each_repeat_is_a_pass_over_all_cells),
         PLANS(the_same_experiment_gives_the_same_plan),
         PLANS(auto_speed_fits_the_largest_cell_on_the_host),
+        PLANS(an_auto_speed_that_leaves_too_little_is_refused),
         PLANS(cells_that_are_dropped_do_not_slow_the_others),
         PLANS(more_cores_than_the_host_has_are_refused),
         PLANS(only_keeps_the_order),
