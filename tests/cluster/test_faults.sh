@@ -30,7 +30,7 @@ lost() {
     "$cluster" "$how" "$host"
     wait "$outer"
     expect_equal "status of $name, $how $host" 1 "$?"
-    grep -qE -e ",failed,.*$words" "$name/c/runs.csv" || fault "$name, $how $host, is told as: $(tail -1 "$name/c/runs.csv" "$name.err")"
+    grep -qE -e ",failed,.*$words" "$name/c/runs.csv" || fault "$name, $how $host, is told as: $(tail -n 1 "$name/c/runs.csv" "$name.err")"
     back=mend
     [ "$how" = cut ] || back=boot
     "$cluster" "$back" "$host" || fault "$host does not come back"

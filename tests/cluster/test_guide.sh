@@ -15,7 +15,7 @@ ext() {
 }
 # does WORD…: it succeeds.
 does() {
-    "$@" >out 2>err </dev/null || fault "$line: $(tail -5 out err)"
+    "$@" >out 2>err </dev/null || fault "$line: $(tail -n 5 out err)"
 }
 
 n_runs=0
