@@ -142,7 +142,7 @@ conv5_scratch_count(const conv5_t *conv)
     size_t planes = conv5_planes_count(conv);
     size_t lines = (size_t)(conv->C * (4 * conv->groups + 4) * 2 * conv->pitch + conv->W);
     size_t window = (size_t)conv->depth * (size_t)conv->H * (size_t)conv->W;
-    size_t lists = 2 * (size_t)(conv->I * conv->J + conv->K);
+    size_t lists = (size_t)(conv->I * conv->J) * (size_t)(2 * conv->K + 20);
     return planes + lines + window + lists + 10 * CONV5_SPARE;
 }
 

@@ -7,34 +7,72 @@
 /* Vectors of a row of patches that are added at once. */
 enum { VECTORS_MAX = 5 };
 
-/* Writes channel-last what is planar in x: pixels of `depth` floats. Four pixels of four channels
- * at a time; where depth is not a multiple of 4, the floats past a pixel are overwritten by the
- * next one. */
+/* Four pixels of three channels, channel-last: each vector is turned once so that all its floats
+ * are in the lanes they are wanted in, and then it is a matter of choosing. */
+INLINE void
+interleave_three(quad_t a, quad_t b, quad_t d, float *last)
+{
+    a = __builtin_shufflevector(a, a, 0, 3, 2, 1);
+    b = __builtin_shufflevector(b, b, 1, 0, 3, 2);
+    d = __builtin_shufflevector(d, d, 2, 1, 0, 3);
+    quad_t ab = __builtin_shufflevector(a, b, 0, 5, 2, 3),
+           bd = __builtin_shufflevector(b, d, 0, 5, 2, 3),
+           da = __builtin_shufflevector(d, a, 0, 5, 2, 3);
+    store_quad(last, __builtin_shufflevector(ab, d, 0, 1, 6, 3));
+    store_quad(last + 4, __builtin_shufflevector(bd, a, 0, 1, 6, 3));
+    store_quad(last + 8, __builtin_shufflevector(da, b, 0, 1, 6, 3));
+}
+
+/* Four pixels of one to four channels, planes that are PLANE floats apart, into pixels of DEPTH
+ * floats, four of each. */
+INLINE void
+interleave(const float *x, size_t plane, int channels, float *last, size_t depth)
+{
+    quad_t a = load_quad(x), zero = {0};
+    quad_t b = channels > 1 ? load_quad(x + plane) : zero;
+    quad_t d = channels > 2 ? load_quad(x + 2 * plane) : zero;
+    quad_t e = channels > 3 ? load_quad(x + 3 * plane) : zero;
+    quad_t ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+           de = __builtin_shufflevector(d, e, 0, 4, 1, 5);
+    store_quad(last, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
+    store_quad(last + depth, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
+    ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    de = __builtin_shufflevector(d, e, 2, 6, 3, 7);
+    store_quad(last + 2 * depth, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
+    store_quad(last + 3 * depth, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
+}
+
+/* The same of PIXELS pixels, a multiple of four, of planes that are PLANE floats apart. */
+INLINE void
+interleave_all(const float *x, size_t plane, size_t pixels, int channels, float *last, size_t depth)
+{
+    for (size_t p = 0; p < pixels; p += 4, x += 4, last += 4 * depth)
+        if (depth == 3)
+            interleave_three(load_quad(x), load_quad(x + plane), load_quad(x + 2 * plane), last);
+        else
+            interleave(x, plane, channels, last, depth);
+}
+
+/* Writes channel-last what is planar in x: pixels of `depth` floats. Where depth is not a multiple
+ * of 4, the floats past a pixel are overwritten by the next one. */
 static void
 make_channel_last(const conv5_t *conv, const float *x, float *last)
 {
     size_t pixels = (size_t)conv->H * (size_t)conv->W, depth = (size_t)conv->depth;
     size_t whole = pixels / 4 * 4;
-    for (size_t p = 0; p < whole; p += 4)
-        for (int c = 0; c < conv->C; c += 4) {
-            const float *source = x + (size_t)c * pixels + p;
-            float *target = last + p * depth + (size_t)c;
-            quad_t a = load_quad(source), b = {0}, d = {0}, e = {0};
-            if (c + 1 < conv->C)
-                b = load_quad(source + pixels);
-            if (c + 2 < conv->C)
-                d = load_quad(source + 2 * pixels);
-            if (c + 3 < conv->C)
-                e = load_quad(source + 3 * pixels);
-            quad_t ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
-                   de = __builtin_shufflevector(d, e, 0, 4, 1, 5);
-            store_quad(target, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
-            store_quad(target + depth, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
-            ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-            de = __builtin_shufflevector(d, e, 2, 6, 3, 7);
-            store_quad(target + 2 * depth, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
-            store_quad(target + 3 * depth, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
-        }
+    for (int c = 0; c < conv->C; c += 4) {
+        const float *source = x + (size_t)c * pixels;
+        if (depth == 3)
+            interleave_all(source, pixels, whole, 3, last, 3);
+        else if (conv->C - c >= 4)
+            interleave_all(source, pixels, whole, 4, last + c, depth);
+        else if (conv->C - c == 3)
+            interleave_all(source, pixels, whole, 3, last + c, depth);
+        else if (conv->C - c == 2)
+            interleave_all(source, pixels, whole, 2, last + c, depth);
+        else
+            interleave_all(source, pixels, whole, 1, last + c, depth);
+    }
     for (size_t p = whole; p < pixels; p++)
         for (int c = 0; c < conv->C; c++)
             last[p * depth + (size_t)c] = x[(size_t)c * pixels + p];
@@ -61,7 +99,7 @@ list_winners(const float *y, const float *dy, const int32_t *winners, int n, int
         places[used] = winners[p] * depth;
         slopes[used] = dy[p];
         used += y[p] > 0;
-        *sum += y[p] > 0 ? dy[p] : 0;
+        *sum += (float)(y[p] > 0) * dy[p];
     }
     return used;
 }
@@ -175,21 +213,91 @@ add_filters(const float *padded, size_t pitch, const int32_t *places, const floa
     }
 }
 
-/* The winners at one place of the pooled image that relu let through, as places in the padded
- * filters and slopes; returns how many. */
-INLINE int
-list_filters(const conv5_t *conv, const float *y, const float *dy, const int32_t *winners,
-             int corner, int32_t *places, float *slopes)
+/* For each place of the pooled image, a list of the filters whose winner there relu let through:
+ * where in the padded filters what is added begins, and slopes. The winner of filter k in row 2i +
+ * a, column 2j + b begins at (6k + 1 - a) pitch + (1 - b) C. */
+typedef struct {
+    int32_t *first;  /* (IJ) of a window: the place of its corner in a channel of x, times C */
+    int32_t *lower;  /* (IJ) the place below the corner; winners from there on have a = 1 */
+    int32_t *n;      /* (IJ) listed */
+    int capacity;    /* of a list: of all filters, and a quad more */
+    int32_t *places; /* (IJ, capacity) */
+    float *slopes;   /* (IJ, capacity) */
+} filter_lists_t;
+
+static filter_lists_t
+empty_lists(const conv5_t *conv, float *scratch)
 {
-    int IJ = conv->I * conv->J, pitch = (int)window_pitch(conv), used = 0;
-    for (int k = 0; k < conv->K; k++, y += IJ, dy += IJ, winners += IJ) {
-        int distance = *winners - corner;
-        int a = distance >= conv->W, b = distance - a * conv->W;
-        places[used] = (6 * k + 1 - a) * pitch + (1 - b) * conv->C;
-        slopes[used] = *dy;
-        used += *y > 0;
+    ptrdiff_t IJ = (ptrdiff_t)conv->I * conv->J, capacity = (conv->K + 3) / 4 * 4 + 4;
+    filter_lists_t lists = {.capacity = (int)capacity, .first = (int32_t *)scratch};
+    lists.lower = lists.first + IJ;
+    lists.n = lists.lower + IJ;
+    lists.places = lists.n + IJ;
+    lists.slopes = scratch + (3 + capacity) * IJ;
+    for (int i = 0, p = 0; i < conv->I; i++)
+        for (int j = 0; j < conv->J; j++, p++) {
+            int corner = 2 * i * conv->W + 2 * j;
+            lists.first[p] = corner * conv->C;
+            lists.lower[p] = corner + conv->W;
+            lists.n[p] = 0;
+        }
+    return lists;
+}
+
+/* a, b, c, d as the rows of a square; afterwards, its columns. */
+INLINE void
+transpose(quad_t rows[4])
+{
+    quad_t ab = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5),
+           cd = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+    quad_t ab_high = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7),
+           cd_high = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+    rows[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    rows[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    rows[2] = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    rows[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+
+/* Lists COUNT filters, at most four, from filter k on, whose first are y, dy and winners (COUNT,
+ * IJ). Four places at a time, so that what stands in rows is wanted in columns. What is dead is
+ * marked by the sign. */
+INLINE void
+list_four_filters(const conv5_t *conv, const float *y, const float *dy, const int32_t *winners,
+                  int k, int count, filter_lists_t lists)
+{
+    int IJ = conv->I * conv->J, C = conv->C, pitch = (int)window_pitch(conv), p = 0;
+    int begin = (6 * k + 1) * pitch + C, back = conv->W * C - pitch;
+    for (; p + 4 <= IJ; p += 4) {
+        iquad_t first = *(const iquad_at_t *)(lists.first + p);
+        iquad_t lower = *(const iquad_at_t *)(lists.lower + p);
+        quad_t places[4], slopes[4];
+        UNROLL
+        for (int f = 0; f < 4; f++) {
+            size_t at = (size_t)(f < count ? f : 0) * (size_t)IJ + (size_t)p;
+            iquad_t winner = *(const iquad_at_t *)(winners + at);
+            iquad_t place = begin + 6 * f * pitch + first - winner * C + ((winner >= lower) & back);
+            iquad_t is_dead = ~(load_quad(y + at) > 0);
+            places[f] = (quad_t)(f < count ? place | (is_dead & INT32_MIN) : (iquad_t){0} - 1);
+            slopes[f] = load_quad(dy + at);
+        }
+        transpose(places);
+        transpose(slopes);
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            iquad_t place = (iquad_t)places[i];
+            int n = lists.n[p + i], at = (p + i) * lists.capacity + n;
+            lists.n[p + i] =
+                n + put_chosen(place >= 0, place, slopes[i], lists.places + at, lists.slopes + at);
+        }
     }
-    return used;
+    for (; p < IJ; p++)
+        for (int f = 0; f < count; f++) {
+            int winner = winners[f * IJ + p], at = p * lists.capacity + lists.n[p];
+            lists.places[at] = begin + 6 * f * pitch + lists.first[p] - winner * C +
+                               (winner >= lists.lower[p] ? back : 0);
+            lists.slopes[at] = dy[f * IJ + p];
+            lists.n[p] += y[f * IJ + p] > 0;
+        }
 }
 
 /* Writes planar what is channel-last in LAST, C floats a pixel; a few more may be read. */
@@ -221,36 +329,45 @@ make_planar(const conv5_t *conv, const float *last, float *x)
             x[c * pixels + p] = last[p * C + c];
 }
 
+/* Adds a list of filters to the window of dx, channel-last with rows of ROW floats. */
+INLINE void
+add_window(const float *padded, size_t pitch, const int32_t *places, const float *slopes, int n,
+           size_t row, float *window)
+{
+    for (int left = (int)pitch / LANES; left > 0; left -= VECTORS_MAX) {
+        if (left >= 5)
+            add_filters(padded, pitch, places, slopes, n, 5, row, window);
+        else if (left == 4)
+            add_filters(padded, pitch, places, slopes, n, 4, row, window);
+        else if (left == 3)
+            add_filters(padded, pitch, places, slopes, n, 3, row, window);
+        else if (left == 2)
+            add_filters(padded, pitch, places, slopes, n, 2, row, window);
+        else
+            add_filters(padded, pitch, places, slopes, n, 1, row, window);
+        padded += VECTORS_MAX * LANES;
+        window += VECTORS_MAX * LANES;
+    }
+}
+
 /* dx (C, H, W) of one image from y, dy and winners (K, I, J). It is made channel-last in scratch.
  */
 void
 KERNEL(conv5_input_gradient)(const conv5_t *conv, const float *padded, const float *y,
                              const float *dy, const int32_t *winners, float *scratch, float *dx)
 {
-    int list = (conv->K + 15) / 16 * 16;
-    int32_t *places = (int32_t *)scratch;
-    float *slopes = scratch + list, *last = slopes + list;
-    size_t C = (size_t)conv->C, row = (size_t)conv->W * C, pitch = window_pitch(conv);
+    size_t IJ = (size_t)(conv->I * conv->J), C = (size_t)conv->C, row = (size_t)conv->W * C;
+    filter_lists_t lists = empty_lists(conv, scratch);
+    for (int k = 0; k < conv->K; k += 4, y += 4 * IJ, dy += 4 * IJ, winners += 4 * IJ)
+        if (k + 4 <= conv->K)
+            list_four_filters(conv, y, dy, winners, k, 4, lists);
+        else
+            list_four_filters(conv, y, dy, winners, k, conv->K - k, lists);
+    float *last = scratch + (IJ * (3 + 2 * (size_t)lists.capacity) + 15) / 16 * 16;
     memset(last, 0, (row * (size_t)conv->H + CONV5_SPARE) * sizeof(float));
-    for (int place = 0; place < conv->I * conv->J; place++) {
-        int corner = 2 * (place / conv->J) * conv->W + 2 * (place % conv->J);
-        int n = list_filters(conv, y + place, dy + place, winners + place, corner, places, slopes);
-        const float *filters = padded;
-        float *window = last + (size_t)corner * C;
-        for (int left = (int)pitch / LANES; left > 0; left -= VECTORS_MAX) {
-            if (left >= 5)
-                add_filters(filters, pitch, places, slopes, n, 5, row, window);
-            else if (left == 4)
-                add_filters(filters, pitch, places, slopes, n, 4, row, window);
-            else if (left == 3)
-                add_filters(filters, pitch, places, slopes, n, 3, row, window);
-            else if (left == 2)
-                add_filters(filters, pitch, places, slopes, n, 2, row, window);
-            else
-                add_filters(filters, pitch, places, slopes, n, 1, row, window);
-            filters += VECTORS_MAX * LANES;
-            window += VECTORS_MAX * LANES;
-        }
-    }
+    for (size_t p = 0; p < IJ; p++)
+        add_window(padded, window_pitch(conv), lists.places + p * (size_t)lists.capacity,
+                   lists.slopes + p * (size_t)lists.capacity, lists.n[p], row,
+                   last + lists.first[p]);
     make_planar(conv, last, dx);
 }
