@@ -1,5 +1,5 @@
 /* engine/kernel_dense.c - dense layers by hand: for a handful of images, or few weights, a matrix
- * product has too little to do.
+ * product has too little to do, and behind relu it does twice what is needed.
  *
  * At batch 4 a weight is used four times forward and eight times backward; what takes time is
  * moving it. So forward goes through the weights once for all images, and backward once more, in
@@ -157,50 +157,163 @@ KERNEL(dense_forward)(const float *x, const float *w, const float *b, int N, int
                        y + (size_t)n * (size_t)K);
 }
 
-/* Rows of w whose sum, each times its slope, is added to dx at once. */
-enum { ROWS = 4 };
+/* Behind relu about half of dy is 0. Both gradients are sums of rows, each times its slope: dx (N,
+ * C) of rows of w, dw (K, C) of rows of x. Rows whose slope is 0 are left out: a set of rows is a
+ * word, one bit a row. A block of rows as wide as the registers hold the sums of is near the
+ * processor while all sums that need it are made. */
+enum { SET = 64, SUM_VECTORS = 10, SUMS_AT_ONCE = 32 };
 
-/* dx (C) += the rows times their slopes. */
-INLINE void
-add_rows(const float *const rows[ROWS], const float slopes[ROWS], int C, float *dx)
+/* Which of N neighbours are not 0. */
+INLINE uint64_t
+active_of(const float *slopes, int n)
 {
-    vec_t s0 = splat(slopes[0]), s1 = splat(slopes[1]), s2 = splat(slopes[2]),
-          s3 = splat(slopes[3]);
-    int c = 0;
-    for (; c + LANES <= C; c += LANES)
-        store(dx + c, load(dx + c) + s0 * load(rows[0] + c) + s1 * load(rows[1] + c) +
-                          s2 * load(rows[2] + c) + s3 * load(rows[3] + c));
-    for (; c < C; c++)
-        dx[c] += slopes[0] * rows[0][c] + slopes[1] * rows[1][c] + slopes[2] * rows[2][c] +
-                 slopes[3] * rows[3][c];
+    uint64_t active = 0;
+    int i = 0;
+#if defined(__AVX2__)
+    for (; i + 4 <= n; i += 4)
+        active |= (uint64_t)__builtin_ia32_movmskps((quad_t)(load_quad(slopes + i) != 0)) << i;
+#endif
+    for (; i < n; i++)
+        active |= (uint64_t)(slopes[i] != 0) << i;
+    return active;
+}
+
+/* SUM (VECTORS vectors), or 0 unless it ADDS, plus the active rows, C floats apart, times their
+ * slopes, STEP floats apart. */
+INLINE void
+sum_rows(uint64_t active, const float *slopes, size_t step, const float *rows, size_t C,
+         int vectors, bool adds, float *sum)
+{
+    vec_t sums[SUM_VECTORS];
+    UNROLL
+    for (int i = 0; i < vectors; i++)
+        sums[i] = adds ? load(sum + i * LANES) : (vec_t){0};
+    for (; active; active &= active - 1) {
+        size_t r = (size_t)__builtin_ctzll(active);
+        const float *row = one_pointer(rows + r * C);
+        vec_t slope = splat(slopes[r * step]);
+        UNROLL
+        for (int i = 0; i < vectors; i++)
+            sums[i] += slope * load(row + i * LANES);
+    }
+    UNROLL
+    for (int i = 0; i < vectors; i++)
+        store(sum + i * LANES, sums[i]);
+}
+
+/* N sums of C floats, each of its own active rows: sum n is at sums + n C, its slopes begin at
+ * slopes + n STRIDE. */
+typedef struct {
+    int n;
+    size_t C, stride, step;
+    const float *slopes, *rows;
+    float *sums;
+    uint64_t active[SUMS_AT_ONCE];
+} sums_t;
+
+INLINE void
+sum_columns(const sums_t *job, int c, int vectors, bool adds)
+{
+    for (int n = 0; n < job->n; n++)
+        sum_rows(job->active[n], job->slopes + (size_t)n * job->stride, job->step, job->rows + c,
+                 job->C, vectors, adds, job->sums + (size_t)n * job->C + c);
+}
+
+/* Columns [first, end), as many at once as there are registers for; halves, thirds, ... of that
+ * where it leaves less over. */
+static void
+sum_all(const sums_t *job, int first, int end, bool adds)
+{
+    int left = (end - first) / LANES, c = first;
+    while (left > 0) {
+        int parts = (left + SUM_VECTORS - 1) / SUM_VECTORS, vectors = (left + parts - 1) / parts;
+        switch (vectors) {
+        case 1:
+            sum_columns(job, c, 1, adds);
+            break;
+        case 2:
+            sum_columns(job, c, 2, adds);
+            break;
+        case 3:
+            sum_columns(job, c, 3, adds);
+            break;
+        case 4:
+            sum_columns(job, c, 4, adds);
+            break;
+        case 5:
+            sum_columns(job, c, 5, adds);
+            break;
+        case 6:
+            sum_columns(job, c, 6, adds);
+            break;
+        case 7:
+            sum_columns(job, c, 7, adds);
+            break;
+        case 8:
+            sum_columns(job, c, 8, adds);
+            break;
+        case 9:
+            sum_columns(job, c, 9, adds);
+            break;
+        default:
+            sum_columns(job, c, SUM_VECTORS, adds);
+        }
+        c += vectors * LANES;
+        left -= vectors;
+    }
+    for (; c < end; c++)
+        for (int n = 0; n < job->n; n++) {
+            float *sum = job->sums + (size_t)n * job->C + c, total = adds ? *sum : 0;
+            for (uint64_t active = job->active[n]; active; active &= active - 1) {
+                size_t r = (size_t)__builtin_ctzll(active);
+                total += job->slopes[(size_t)n * job->stride + r * job->step] *
+                         job->rows[r * job->C + (size_t)c];
+            }
+            *sum = total;
+        }
 }
 
 void
-KERNEL(dense_input_gradient)(const float *dy, const float *w, int N, int C, int K, float *dx)
+KERNEL(dense_input_gradient)(const float *dy, const float *w, int N, int C, int K, int first,
+                             int end, float *dx)
 {
-    for (int n = 0; n < N; n++, dy += K, dx += C) {
-        const float *rows[ROWS];
-        float slopes[ROWS];
-        int active = 0;
-        memset(dx, 0, (size_t)C * sizeof(float));
-        for (int k = 0; k < K; k++) {
-            /* Without a branch, which would be guessed wrong half the time. */
-            rows[active] = w + (size_t)k * (size_t)C;
-            slopes[active] = dy[k];
-            active += dy[k] != 0;
-            if (active == ROWS) {
-                add_rows(rows, slopes, C, dx);
-                active = 0;
-            }
+    for (int k = 0; k < K; k += SET)
+        for (int n = 0; n < N; n += SUMS_AT_ONCE) {
+            const float *slopes = dy + (size_t)n * (size_t)K + k;
+            sums_t job = {.n = N - n < SUMS_AT_ONCE ? N - n : SUMS_AT_ONCE,
+                          .C = (size_t)C,
+                          .stride = (size_t)K,
+                          .step = 1,
+                          .slopes = slopes,
+                          .rows = w + (size_t)k * (size_t)C,
+                          .sums = dx + (size_t)n * (size_t)C};
+            for (int i = 0; i < job.n; i++)
+                job.active[i] =
+                    active_of(slopes + (size_t)i * (size_t)K, K - k < SET ? K - k : SET);
+            sum_all(&job, first, end, k > 0);
         }
-        if (active == 0)
-            continue;
-        for (int i = active; i < ROWS; i++) {
-            rows[i] = rows[0];
-            slopes[i] = 0;
+}
+
+void
+KERNEL(dense_weight_gradient)(const float *x, const float *dy, int N, int C, int K, int first,
+                              int end, int adds, float *dw)
+{
+    for (int n = 0; n < N; n += SET)
+        for (int k = first; k < end; k += SUMS_AT_ONCE) {
+            const float *slopes = dy + (size_t)n * (size_t)K + k;
+            sums_t job = {.n = end - k < SUMS_AT_ONCE ? end - k : SUMS_AT_ONCE,
+                          .C = (size_t)C,
+                          .stride = 1,
+                          .step = (size_t)K,
+                          .slopes = slopes,
+                          .rows = x + (size_t)n * (size_t)C,
+                          .sums = dw + (size_t)k * (size_t)C};
+            for (int i = 0; i < N - n && i < SET; i++)
+                for (uint64_t neurons = active_of(slopes + (size_t)i * (size_t)K, job.n); neurons;
+                     neurons &= neurons - 1)
+                    job.active[__builtin_ctzll(neurons)] |= UINT64_C(1) << i;
+            sum_all(&job, 0, C, adds || n > 0);
         }
-        add_rows(rows, slopes, C, dx);
-    }
 }
 
 /* The numbers of an update, out of the reach of stores that might alias them, and without a branch

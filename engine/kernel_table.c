@@ -18,6 +18,7 @@ const kernels_t KERNEL(kernels) = {
     .conv5_input_gradient = KERNEL(conv5_input_gradient),
     .dense_forward = KERNEL(dense_forward),
     .dense_input_gradient = KERNEL(dense_input_gradient),
+    .dense_weight_gradient = KERNEL(dense_weight_gradient),
     .dense_backward = KERNEL(dense_backward),
     .sgd = KERNEL(sgd),
 };

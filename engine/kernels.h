@@ -40,8 +40,12 @@ typedef struct {
     /* y (N, K) of neurons [first, end): x (N, C) w' + b, relu if asked to. */
     void (*dense_forward)(const float *x, const float *w, const float *b, int N, int C, int K,
                           int first, int end, int has_relu, float *y);
-    /* dx (N, C) = dy (N, K) w; what is 0 in dy costs nothing. */
-    void (*dense_input_gradient)(const float *dy, const float *w, int N, int C, int K, float *dx);
+    /* Columns [first, end) of dx (N, C) = dy (N, K) w; what is 0 in dy costs nothing. */
+    void (*dense_input_gradient)(const float *dy, const float *w, int N, int C, int K, int first,
+                                 int end, float *dx);
+    /* Rows [first, end) of dw (K, C) = dy' x, or (ADDS) += it; what is 0 in dy costs nothing. */
+    void (*dense_weight_gradient)(const float *x, const float *dy, int N, int C, int K, int first,
+                                  int end, int adds, float *dw);
     /* Neurons [first, end) backward: dx (N, C) += dy w (unless NULL), and the gradient of w row by
      * row: into dw, or (dw NULL) straight into the update of w and its velocity v. N <=
      * DENSE_IMAGES_MAX. */

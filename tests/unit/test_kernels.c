@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -330,23 +331,36 @@ dense_forward_matches_plain_loops(void **state)
     for_each_set(check_dense);
 }
 
+/* Some of dy is 0: nothing, a third, two thirds or all of it. */
+static float *
+draw_slopes(size_t count)
+{
+    float *dy = draw_floats(count, 1);
+    int zeros = draw(0, 3);
+    for (size_t at = 0; at < count; at++)
+        dy[at] = draw(1, 3) > zeros ? dy[at] : 0;
+    return dy;
+}
+
+/* All columns, or some, of which the others stay as they are. */
 static void
 check_dense_input_gradient(const kernels_t *set)
 {
     for (int i = 0; i < 80; i++) {
-        int N = draw(1, 9), C = draw(1, 90), K = draw(1, 20), zeros = draw(0, 3);
+        int N = draw(1, 40), C = draw(1, 200), K = draw(1, 150);
+        int first = draw(0, C - 1), end = i % 2 ? C : draw(first + 1, C);
         size_t xs = (size_t)(N * C), ws = (size_t)(K * C), ys = (size_t)(N * K);
-        float *dx = draw_floats(xs, 1), *w = draw_floats(ws, 1), *dy = draw_floats(ys, 1);
+        float *dx = draw_floats(xs, 1), *w = draw_floats(ws, 1), *dy = draw_slopes(ys);
         double *expected = engine_alloc(xs * sizeof(double));
-        for (size_t at = 0; at < ys; at++)
-            dy[at] = draw(1, 3) > zeros ? dy[at] : 0;
         for (int at = 0; at < N * C; at++) {
             int n = at / C, c = at % C;
-            for (int k = 0; k < K; k++)
+            bool is_made = c >= first && c < end;
+            expected[at] = is_made ? 0 : (double)dx[at];
+            for (int k = 0; k < K && is_made; k++)
                 expected[at] += (double)dy[n * K + k] * (double)w[k * C + c];
         }
         float *w_exact = exactly(w, ws), *dx_exact = exactly(dx, xs);
-        set->dense_input_gradient(dy, w_exact, N, C, K, dx_exact);
+        set->dense_input_gradient(dy, w_exact, N, C, K, first, end, dx_exact);
         check_close("dx", dx_exact, expected, xs, 1e-5);
         free(w_exact);
         free(dx_exact);
@@ -358,10 +372,45 @@ check_dense_input_gradient(const kernels_t *set)
 }
 
 static void
+check_dense_weight_gradient(const kernels_t *set)
+{
+    for (int i = 0; i < 80; i++) {
+        int N = draw(1, 150), C = draw(1, 200), K = draw(1, 80), adds = draw(0, 1);
+        int first = draw(0, K - 1), end = draw(first + 1, K);
+        size_t xs = (size_t)(N * C), ws = (size_t)(K * C), ys = (size_t)(N * K);
+        float *x = draw_floats(xs, 1), *dw = draw_floats(ws, 1), *dy = draw_slopes(ys);
+        double *expected = engine_alloc(ws * sizeof(double));
+        for (int at = 0; at < K * C; at++) {
+            int k = at / C, c = at % C;
+            bool is_made = k >= first && k < end;
+            expected[at] = is_made && !adds ? 0 : (double)dw[at];
+            for (int n = 0; n < N && is_made; n++)
+                expected[at] += (double)dy[n * K + k] * (double)x[n * C + c];
+        }
+        float *x_exact = exactly(x, xs), *dw_exact = exactly(dw, ws);
+        set->dense_weight_gradient(x_exact, dy, N, C, K, first, end, adds, dw_exact);
+        check_close("dw", dw_exact, expected, ws, 1e-5);
+        free(x_exact);
+        free(dw_exact);
+        free(expected);
+        free(x);
+        free(dw);
+        free(dy);
+    }
+}
+
+static void
 dense_input_gradient_matches_plain_loops_at_any_sparsity(void **state)
 {
     (void)state;
     for_each_set(check_dense_input_gradient);
+}
+
+static void
+dense_weight_gradient_matches_plain_loops_at_any_sparsity(void **state)
+{
+    (void)state;
+    for_each_set(check_dense_weight_gradient);
 }
 
 static void
@@ -521,6 +570,7 @@ main(void)
         TEST(the_first_of_equals_wins),
         TEST(dense_forward_matches_plain_loops),
         TEST(dense_input_gradient_matches_plain_loops_at_any_sparsity),
+        TEST(dense_weight_gradient_matches_plain_loops_at_any_sparsity),
         TEST(dense_backward_matches_plain_loops_with_and_without_its_update),
         TEST(the_update_matches_the_formula_at_any_length),
         TEST(pixels_become_floats_between_minus_one_and_one),
