@@ -2,9 +2,9 @@
  * product has too little to do, and behind relu it does twice what is needed.
  *
  * At batch 4 a weight is used four times forward and eight times backward; what takes time is
- * moving it. So forward goes through the weights once for all images, and backward once more, in
- * which one pass over a row of weights makes its gradient, its share of dx, and the update. Images
- * whose slope is 0 behind relu, about half of them, are left out. */
+ * moving it. So forward goes through the weights once for all images, and backward once for dx and
+ * once more for the gradient of a row with the update at once. There images whose slope is 0 are
+ * not left out: to guess wrong, for every row, how many there are costs more than it saves. */
 #include "engine/kernel_table.h"
 #include "engine/vector.h"
 
@@ -274,22 +274,22 @@ sum_all(const sums_t *job, int first, int end, bool adds)
 }
 
 void
-KERNEL(dense_input_gradient)(const float *dy, const float *w, int N, int C, int K, int first,
-                             int end, float *dx)
+KERNEL(dense_input_gradient)(const float *dy, int row, const float *w, int N, int C, int K,
+                             int first, int end, float *dx)
 {
     for (int k = 0; k < K; k += SET)
         for (int n = 0; n < N; n += SUMS_AT_ONCE) {
-            const float *slopes = dy + (size_t)n * (size_t)K + k;
+            const float *slopes = dy + (size_t)n * (size_t)row + k;
             sums_t job = {.n = N - n < SUMS_AT_ONCE ? N - n : SUMS_AT_ONCE,
                           .C = (size_t)C,
-                          .stride = (size_t)K,
+                          .stride = (size_t)row,
                           .step = 1,
                           .slopes = slopes,
                           .rows = w + (size_t)k * (size_t)C,
                           .sums = dx + (size_t)n * (size_t)C};
             for (int i = 0; i < job.n; i++)
                 job.active[i] =
-                    active_of(slopes + (size_t)i * (size_t)K, K - k < SET ? K - k : SET);
+                    active_of(slopes + (size_t)i * (size_t)row, K - k < SET ? K - k : SET);
             sum_all(&job, first, end, k > 0);
         }
 }
@@ -359,46 +359,30 @@ KERNEL(sgd)(const kernel_sgd_t *sgd, const float *g, float *v, float *w, size_t 
         update_one(by, g[i], v + i, w + i);
 }
 
-/* The images of one neuron that have a slope. */
-typedef struct {
-    int n;
-    float slopes[DENSE_IMAGES_MAX];
-    const float *x[DENSE_IMAGES_MAX];
-    float *dx[DENSE_IMAGES_MAX];
-} active_t;
-
 /* What is done with one row of weights w (C): its update with velocity v, or its gradient into dw
  * (v NULL). */
 typedef struct {
     int C;
-    bool has_dx;
     bool is_update;
     update_t by;
     float *w, *v, *dw;
 } row_work_t;
 
-/* The gradient of one row from its N active images, and the row's share of their dx. */
+/* The gradient of one row from the slopes of N images, STEP floats apart, and their x. */
 INLINE void
-backward_row(const active_t *active, row_work_t row, int n, bool has_dx, bool is_update)
+gradient_row(const float *x, const float *dy, size_t step, row_work_t row, int n, bool is_update)
 {
-    float *w = row.w, *v = row.v, *dw = row.dw, *dx[DENSE_IMAGES_MAX];
-    const float *x[DENSE_IMAGES_MAX];
+    float *w = row.w, *v = row.v, *dw = row.dw;
     vec_t slopes[DENSE_IMAGES_MAX];
     UNROLL
-    for (int i = 0; i < n; i++) {
-        slopes[i] = splat(active->slopes[i]);
-        x[i] = active->x[i];
-        dx[i] = active->dx[i];
-    }
+    for (int i = 0; i < n; i++)
+        slopes[i] = splat(dy[(size_t)i * step]);
     int c = 0;
     for (; c + LANES <= row.C; c += LANES) {
-        vec_t weights = load(w + c), g = {0};
+        vec_t g = {0};
         UNROLL
-        for (int i = 0; i < n; i++) {
-            g += slopes[i] * load(x[i] + c);
-            if (has_dx)
-                store(dx[i] + c, load(dx[i] + c) + slopes[i] * weights);
-        }
+        for (int i = 0; i < n; i++)
+            g += slopes[i] * load(x + (size_t)i * (size_t)row.C + c);
         if (is_update)
             update_vector(row.by, g, v + c, w + c);
         else
@@ -406,11 +390,8 @@ backward_row(const active_t *active, row_work_t row, int n, bool has_dx, bool is
     }
     for (; c < row.C; c++) {
         float g = 0;
-        for (int i = 0; i < n; i++) {
-            g += active->slopes[i] * x[i][c];
-            if (has_dx)
-                dx[i][c] += active->slopes[i] * w[c];
-        }
+        for (int i = 0; i < n; i++)
+            g += dy[(size_t)i * step] * x[(size_t)i * (size_t)row.C + (size_t)c];
         if (is_update)
             update_one(row.by, g, v + c, w + c);
         else
@@ -418,72 +399,54 @@ backward_row(const active_t *active, row_work_t row, int n, bool has_dx, bool is
     }
 }
 
+/* Rows [first, end), N images. */
 INLINE void
-backward_counted(const active_t *active, row_work_t row, int n)
+gradient_rows(const float *x, const float *dy, size_t K, row_work_t row, int n, int first, int end)
 {
-    if (row.is_update && row.has_dx)
-        backward_row(active, row, n, true, true);
-    else if (row.is_update)
-        backward_row(active, row, n, false, true);
-    else if (row.has_dx)
-        backward_row(active, row, n, true, false);
-    else
-        backward_row(active, row, n, false, false);
-}
-
-/* Each count of images has a loop of its own, with the slopes in registers. */
-static void
-backward_any(const active_t *active, row_work_t row)
-{
-    switch (active->n) {
-    case 0:
-        backward_counted(active, row, 0);
-        break;
-    case 1:
-        backward_counted(active, row, 1);
-        break;
-    case 2:
-        backward_counted(active, row, 2);
-        break;
-    case 3:
-        backward_counted(active, row, 3);
-        break;
-    case 4:
-        backward_counted(active, row, 4);
-        break;
-    case 5:
-        backward_counted(active, row, 5);
-        break;
-    case 6:
-        backward_counted(active, row, 6);
-        break;
-    case 7:
-        backward_counted(active, row, 7);
-        break;
-    default:
-        backward_counted(active, row, DENSE_IMAGES_MAX);
+    for (int k = first; k < end; k++) {
+        if (row.is_update)
+            gradient_row(x, dy + k, K, row, n, true);
+        else
+            gradient_row(x, dy + k, K, row, n, false);
+        row.w += row.C;
+        row.v = row.v ? row.v + row.C : NULL;
+        row.dw = row.dw ? row.dw + row.C : NULL;
     }
 }
 
+/* Each count of images has a loop of its own, with the slopes in registers. */
 void
-KERNEL(dense_backward)(const float *x, const float *dy, int N, int C, int K, int first, int end,
-                       float *w, float *v, const kernel_sgd_t *sgd, float *dw, float *dx)
+KERNEL(dense_update)(const float *x, const float *dy, int N, int C, int K, int first, int end,
+                     float *w, float *v, const kernel_sgd_t *sgd, float *dw)
 {
-    row_work_t row = {.C = C, .has_dx = dx != NULL, .is_update = dw == NULL, .by = update_of(sgd)};
-    for (int k = first; k < end; k++) {
-        size_t start = (size_t)k * (size_t)C;
-        active_t active = {0};
-        for (int n = 0; n < N; n++) {
-            /* Without a branch, which would be guessed wrong half the time. */
-            float slope = dy[(size_t)n * (size_t)K + (size_t)k];
-            active.slopes[active.n] = slope;
-            active.x[active.n] = x + (size_t)n * (size_t)C;
-            active.dx[active.n] = dx ? dx + (size_t)n * (size_t)C : NULL;
-            active.n += slope != 0;
-        }
-        row.w = w + start;
-        row.v = v ? v + start : NULL;
-        row.dw = dw ? dw + start : NULL;
-        backward_any(&active, row);
+    size_t start = (size_t)first * (size_t)C, step = (size_t)K;
+    row_work_t row = {.C = C, .is_update = dw == NULL, .by = update_of(sgd)};
+    row.w = w + start;
+    row.v = v ? v + start : NULL;
+    row.dw = dw ? dw + start : NULL;
+    switch (N) {
+    case 1:
+        gradient_rows(x, dy, step, row, 1, first, end);
+        break;
+    case 2:
+        gradient_rows(x, dy, step, row, 2, first, end);
+        break;
+    case 3:
+        gradient_rows(x, dy, step, row, 3, first, end);
+        break;
+    case 4:
+        gradient_rows(x, dy, step, row, 4, first, end);
+        break;
+    case 5:
+        gradient_rows(x, dy, step, row, 5, first, end);
+        break;
+    case 6:
+        gradient_rows(x, dy, step, row, 6, first, end);
+        break;
+    case 7:
+        gradient_rows(x, dy, step, row, 7, first, end);
+        break;
+    default:
+        gradient_rows(x, dy, step, row, DENSE_IMAGES_MAX, first, end);
     }
 }

@@ -19,6 +19,6 @@ const kernels_t KERNEL(kernels) = {
     .dense_forward = KERNEL(dense_forward),
     .dense_input_gradient = KERNEL(dense_input_gradient),
     .dense_weight_gradient = KERNEL(dense_weight_gradient),
-    .dense_backward = KERNEL(dense_backward),
+    .dense_update = KERNEL(dense_update),
     .sgd = KERNEL(sgd),
 };

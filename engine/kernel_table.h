@@ -20,13 +20,12 @@ void KERNEL(conv5_input_gradient)(const conv5_t *conv, const float *padded, cons
                                   float *dx);
 void KERNEL(dense_forward)(const float *x, const float *w, const float *b, int N, int C, int K,
                            int first, int end, int has_relu, float *y);
-void KERNEL(dense_input_gradient)(const float *dy, const float *w, int N, int C, int K, int first,
-                                  int end, float *dx);
+void KERNEL(dense_input_gradient)(const float *dy, int row, const float *w, int N, int C, int K,
+                                  int first, int end, float *dx);
 void KERNEL(dense_weight_gradient)(const float *x, const float *dy, int N, int C, int K, int first,
                                    int end, int adds, float *dw);
-void KERNEL(dense_backward)(const float *x, const float *dy, int N, int C, int K, int first,
-                            int end, float *w, float *v, const kernel_sgd_t *sgd, float *dw,
-                            float *dx);
+void KERNEL(dense_update)(const float *x, const float *dy, int N, int C, int K, int first, int end,
+                          float *w, float *v, const kernel_sgd_t *sgd, float *dw);
 void KERNEL(sgd)(const kernel_sgd_t *sgd, const float *g, float *v, float *w, size_t n);
 
 extern const kernels_t KERNEL(kernels);

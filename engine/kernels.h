@@ -40,17 +40,17 @@ typedef struct {
     /* y (N, K) of neurons [first, end): x (N, C) w' + b, relu if asked to. */
     void (*dense_forward)(const float *x, const float *w, const float *b, int N, int C, int K,
                           int first, int end, int has_relu, float *y);
-    /* Columns [first, end) of dx (N, C) = dy (N, K) w; what is 0 in dy costs nothing. */
-    void (*dense_input_gradient)(const float *dy, const float *w, int N, int C, int K, int first,
-                                 int end, float *dx);
+    /* Columns [first, end) of dx (N, C) = dy (N, K) w; what is 0 in dy costs nothing. The rows of
+     * dy are ROW floats apart, so that it may be some neurons' part of a wider one. */
+    void (*dense_input_gradient)(const float *dy, int row, const float *w, int N, int C, int K,
+                                 int first, int end, float *dx);
     /* Rows [first, end) of dw (K, C) = dy' x, or (ADDS) += it; what is 0 in dy costs nothing. */
     void (*dense_weight_gradient)(const float *x, const float *dy, int N, int C, int K, int first,
                                   int end, int adds, float *dw);
-    /* Neurons [first, end) backward: dx (N, C) += dy w (unless NULL), and the gradient of w row by
-     * row: into dw, or (dw NULL) straight into the update of w and its velocity v. N <=
-     * DENSE_IMAGES_MAX. */
-    void (*dense_backward)(const float *x, const float *dy, int N, int C, int K, int first, int end,
-                           float *w, float *v, const kernel_sgd_t *sgd, float *dw, float *dx);
+    /* The gradient of w for neurons [first, end), row by row: into dw, or (dw NULL) straight into
+     * the update of w and its velocity v. N <= DENSE_IMAGES_MAX. */
+    void (*dense_update)(const float *x, const float *dy, int N, int C, int K, int first, int end,
+                         float *w, float *v, const kernel_sgd_t *sgd, float *dw);
 
     /* v and w from g, as engine/sgd.h. */
     void (*sgd)(const kernel_sgd_t *sgd, const float *g, float *v, float *w, size_t n);

@@ -136,7 +136,7 @@ near_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
     pass_images(pass, piece, &first, &end);
     mask_relu(stage, first, end);
     if (stage->dx)
-        kernels()->dense_input_gradient(stage->dy + (ptrdiff_t)first * K, stage->parameters,
+        kernels()->dense_input_gradient(stage->dy + (ptrdiff_t)first * K, K, stage->parameters,
                                         end - first, C, K, 0, C, stage->dx + (ptrdiff_t)first * C);
 }
 
@@ -181,7 +181,7 @@ many_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
     int first, end, C = (int)image_count(stage->in), K = (int)image_count(stage->out);
     piece_range(stage, pass, C, piece, &first, &end);
     if (is_sparse(stage)) {
-        kernels()->dense_input_gradient(stage->dy, stage->parameters, pass->n, C, K, first, end,
+        kernels()->dense_input_gradient(stage->dy, K, stage->parameters, pass->n, C, K, first, end,
                                         stage->dx);
         return;
     }
@@ -203,8 +203,8 @@ bias_gradient(stage_t *stage, const pass_t *pass, int first, int end)
     stage_update(stage, pass, K * C + (size_t)first, K * C + (size_t)end);
 }
 
-/* Of neurons [first, end) and a handful of images: gradients and update, and dx (N, C) += dy w
- * unless it is NULL. */
+/* Of neurons [first, end) and a handful of images: their share of dx (N, C), unless it is NULL,
+ * then gradients and update. */
 static void
 few_gradients(stage_t *stage, const pass_t *pass, int first, int end, float *dx)
 {
@@ -213,9 +213,13 @@ few_gradients(stage_t *stage, const pass_t *pass, int first, int end, float *dx)
     /* A stage that is updated in part goes through the gradient block. */
     bool is_fused = sgd && sgd_covers(sgd, stage->offset, stage->offset + stage->count);
     kernel_sgd_t numbers = sgd ? sgd_numbers(sgd) : (kernel_sgd_t){0};
-    kernels()->dense_backward(stage->x, stage->dy, pass->n, C, K, first, end, stage->parameters,
-                              is_fused ? sgd->velocity + stage->offset : NULL, &numbers,
-                              is_fused ? NULL : stage->gradients, dx);
+    if (dx)
+        kernels()->dense_input_gradient(stage->dy + first, K,
+                                        stage->parameters + (ptrdiff_t)first * C, pass->n, C,
+                                        end - first, 0, C, dx);
+    kernels()->dense_update(stage->x, stage->dy, pass->n, C, K, first, end, stage->parameters,
+                            is_fused ? sgd->velocity + stage->offset : NULL, &numbers,
+                            is_fused ? NULL : stage->gradients);
     if (!is_fused)
         stage_update(stage, pass, (size_t)first * (size_t)C, (size_t)end * (size_t)C);
     bias_gradient(stage, pass, first, end);
@@ -255,13 +259,11 @@ few_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
     (void)thread;
     int first, end, K = (int)image_count(stage->out);
-    size_t count = (size_t)pass->n * image_count(stage->in);
     float *dx = stage->own;
     piece_range(stage, pass, K, piece, &first, &end);
     for (int n = 0; n < pass->n && stage->has_relu; n++)
         stage_mask_relu(stage->y + n * K + first, stage->dy + n * K + first, (size_t)(end - first));
-    dx =
-        !stage->dx ? NULL : memset(dx + (size_t)piece * few_dx_count(stage), 0, count * sizeof *dx);
+    dx = stage->dx ? dx + (size_t)piece * few_dx_count(stage) : NULL;
     few_gradients(stage, pass, first, end, dx);
 }
 
