@@ -52,8 +52,9 @@
  * the 6x6 window that the four places of a pool can reach is in registers, three rows of it at a
  * time; a filter in a border of zeros, taken from an offset by (a, b), is added to it. Both are
  * channel-last: a row of a window of conv2 is then 36 floats, five vectors of 8, where six channels
- * of rows of their own would be six. A copy of the filters for each b, every access of which stays
- * within a line, no longer fits the first cache: a third slower. */
+ * of rows of their own would be six. Its lists go by place and what forward left goes by filter, so
+ * squares of four by four are transposed on the way. A copy of the filters for each b, every access
+ * of which stays within a line, no longer fits the first cache: a third slower. */
 #ifndef ENGINE_CONV5_H
 #define ENGINE_CONV5_H
 
