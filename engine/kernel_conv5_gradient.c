@@ -7,6 +7,20 @@
 /* Vectors of a row of patches that are added at once. */
 enum { VECTORS_MAX = 5 };
 
+/* The rows of a square become its columns. */
+INLINE void
+transpose(quad_t rows[4])
+{
+    quad_t ab = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5),
+           cd = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+    quad_t ab_high = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7),
+           cd_high = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+    rows[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    rows[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    rows[2] = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    rows[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+
 /* Four pixels of three channels, channel-last: each vector is turned once so that all its floats
  * are in the lanes they are wanted in, and then it is a matter of choosing. */
 INLINE void
@@ -28,18 +42,14 @@ interleave_three(quad_t a, quad_t b, quad_t d, float *last)
 INLINE void
 interleave(const float *x, size_t plane, int channels, float *last, size_t depth)
 {
-    quad_t a = load_quad(x), zero = {0};
-    quad_t b = channels > 1 ? load_quad(x + plane) : zero;
-    quad_t d = channels > 2 ? load_quad(x + 2 * plane) : zero;
-    quad_t e = channels > 3 ? load_quad(x + 3 * plane) : zero;
-    quad_t ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
-           de = __builtin_shufflevector(d, e, 0, 4, 1, 5);
-    store_quad(last, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
-    store_quad(last + depth, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
-    ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    de = __builtin_shufflevector(d, e, 2, 6, 3, 7);
-    store_quad(last + 2 * depth, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
-    store_quad(last + 3 * depth, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
+    quad_t quads[4] = {load_quad(x)};
+    UNROLL
+    for (int c = 1; c < 4; c++)
+        quads[c] = c < channels ? load_quad(x + (size_t)c * plane) : (quad_t){0};
+    transpose(quads);
+    UNROLL
+    for (size_t p = 0; p < 4; p++)
+        store_quad(last + p * depth, quads[p]);
 }
 
 /* The same of PIXELS pixels, a multiple of four, of planes that are PLANE floats apart. */
@@ -244,20 +254,6 @@ empty_lists(const conv5_t *conv, float *scratch)
     return lists;
 }
 
-/* a, b, c, d as the rows of a square; afterwards, its columns. */
-INLINE void
-transpose(quad_t rows[4])
-{
-    quad_t ab = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5),
-           cd = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
-    quad_t ab_high = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7),
-           cd_high = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
-    rows[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-    rows[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-    rows[2] = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-    rows[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
-}
-
 /* Lists COUNT filters, at most four, from filter k on, whose first are y, dy and winners (COUNT,
  * IJ). Four places at a time, so that what stands in rows is wanted in columns. What is dead is
  * marked by the sign. */
@@ -310,19 +306,16 @@ make_planar(const conv5_t *conv, const float *last, float *x)
         for (size_t p = 0; p < whole; p += 4) {
             const float *source = last + p * C + c;
             float *target = x + c * pixels + p;
-            quad_t a = load_quad(source), b = load_quad(source + C);
-            quad_t d = load_quad(source + 2 * C), e = load_quad(source + 3 * C);
-            quad_t ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
-                   de = __builtin_shufflevector(d, e, 0, 4, 1, 5);
-            store_quad(target, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
-            if (c + 1 < C)
-                store_quad(target + pixels, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
-            ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-            de = __builtin_shufflevector(d, e, 2, 6, 3, 7);
-            if (c + 2 < C)
-                store_quad(target + 2 * pixels, __builtin_shufflevector(ab, de, 0, 1, 4, 5));
-            if (c + 3 < C)
-                store_quad(target + 3 * pixels, __builtin_shufflevector(ab, de, 2, 3, 6, 7));
+            quad_t quads[4];
+            UNROLL
+            for (size_t i = 0; i < 4; i++)
+                quads[i] = load_quad(source + i * C);
+            transpose(quads);
+            store_quad(target, quads[0]);
+            UNROLL
+            for (size_t i = 1; i < 4; i++)
+                if (c + i < C)
+                    store_quad(target + i * pixels, quads[i]);
         }
     for (size_t p = whole; p < pixels; p++)
         for (size_t c = 0; c < C; c++)
