@@ -103,68 +103,85 @@ KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, int first, int end,
     }
 }
 
-/* The even and the odd floats of 2 LANES. */
-INLINE void
-split_pairs(const float *x, vec_t *even, vec_t *odd)
+/* Every second four of 2 LANES floats, one behind the other. */
+INLINE vec_t
+load_quads(const float *x)
 {
-    vec_t low = load(x), high = load(x + LANES);
 #if VECTOR_LANES == 16
-    *even = __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26,
-                                    28, 30);
-    *odd = __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29,
-                                   31);
+    vec_t low = __builtin_shufflevector(load_quad(x), load_quad(x + 8), 0, 1, 2, 3, 4, 5, 6, 7, 0,
+                                        1, 2, 3, 4, 5, 6, 7);
+    vec_t high = __builtin_shufflevector(load_quad(x + 16), load_quad(x + 24), 0, 1, 2, 3, 4, 5, 6,
+                                         7, 0, 1, 2, 3, 4, 5, 6, 7);
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22,
+                                   23);
 #elif VECTOR_LANES == 8
-    *even = __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
-    *odd = __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15);
+    return __builtin_shufflevector(load_quad(x), load_quad(x + 8), 0, 1, 2, 3, 4, 5, 6, 7);
 #else
-    *even = __builtin_shufflevector(low, high, 0, 2, 4, 6);
-    *odd = __builtin_shufflevector(low, high, 1, 3, 5, 7);
+    return load_quad(x);
 #endif
 }
 
-/* The even floats of a row x (W) and, pitch floats on, the odd ones. */
-INLINE void
-split_row(const conv5_t *conv, const float *x, float *line)
-{
-    for (int j = 0; j < conv->J + 2; j += LANES) {
-        vec_t even, odd;
-        split_pairs(x + 2 * j, &even, &odd);
-        store(line + j, even);
-        store(line + conv->pitch + j, odd);
-    }
-}
-
-/* All rows of an image x (C, H, W) split: [c][4 groups + 4][even, odd][pitch]. Rows that vectors
- * would read past the end of x are copied first. Below the image its last row is repeated: nothing
- * depends on it, but what is equal in all rows stays so. */
-static void
-split_image(const conv5_t *conv, const float *x, float *lines)
-{
-    size_t W = (size_t)conv->W, left = (size_t)conv->C * (size_t)conv->H * W;
-    size_t span = 2 * (size_t)((conv->J + 2 + LANES - 1) / LANES * LANES);
-    size_t line = 2 * (size_t)conv->pitch;
-    int n = 4 * conv->groups + 4;
-    float *copy = lines + (size_t)(conv->C * n) * line + CONV5_SPARE;
-    for (int c = 0; c < conv->C; c++)
-        for (int r = 0; r < n || r < conv->H; r++) {
-            if (r < n && r < conv->H)
-                split_row(conv, span <= left ? x : memcpy(copy, x, W * sizeof(float)), lines);
-            else if (r < n)
-                memcpy(lines, lines - line, line * sizeof(float));
-            if (r < conv->H) {
-                x += W;
-                left -= W;
-            }
-            lines += r < n ? line : 0;
-        }
-}
-
-/* LANES of X0 - X1, X1 or S X0 - X1 of a split row. */
+/* Of LOW and HIGH, fours taken in turn from 2 LANES floats, the even and the odd floats. */
 INLINE vec_t
-combine(const float *line, int pitch, int b)
+even_lanes(vec_t low, vec_t high)
 {
-    vec_t odd = load(line + pitch);
-    return b == 1 ? odd : load(line + (b == 2)) - odd;
+#if VECTOR_LANES == 16
+    return __builtin_shufflevector(low, high, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28,
+                                   30);
+#elif VECTOR_LANES == 8
+    return __builtin_shufflevector(low, high, 0, 2, 8, 10, 4, 6, 12, 14);
+#else
+    return __builtin_shufflevector(low, high, 0, 2, 4, 6);
+#endif
+}
+
+INLINE vec_t
+odd_lanes(vec_t low, vec_t high)
+{
+#if VECTOR_LANES == 16
+    return __builtin_shufflevector(low, high, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29,
+                                   31);
+#elif VECTOR_LANES == 8
+    return __builtin_shufflevector(low, high, 1, 3, 9, 11, 5, 7, 13, 15);
+#else
+    return __builtin_shufflevector(low, high, 1, 3, 5, 7);
+#endif
+}
+
+/* Rows of an image that the next group adds to those it shares with the last one, and the parts a
+ * row is split into: X0 - X1, X1 and S X0 - X1. */
+enum { GROUP_ROWS = 4, PARTS = 3, SPLIT = GROUP_ROWS * PARTS * LANES };
+
+/* Vectors of a split row. */
+INLINE int
+split_vectors(const conv5_t *conv)
+{
+    return (conv->J + 2 + LANES - 1) / LANES;
+}
+
+/* Rows [first, first + 4) of a channel x, LEFT floats of which may be read: [vector][row][part].
+ * A row that vectors would read past the end of is copied. Below the image its last row is
+ * repeated: nothing depends on it, but what is equal in all rows stays so. */
+static void
+split_rows(const conv5_t *conv, const float *x, size_t left, int first, float *copy, float *split)
+{
+    int vectors = split_vectors(conv);
+    size_t W = (size_t)conv->W, reach = 2 * (size_t)vectors * LANES + 2;
+    for (int r = 0; r < GROUP_ROWS; r++, split += PARTS * LANES) {
+        size_t start = (size_t)(first + r < conv->H ? first + r : conv->H - 1) * W;
+        const float *source = x + start;
+        if (start + reach > left)
+            source = memcpy(copy, source, W * sizeof(float));
+        float *target = split;
+        for (int i = 0; i < vectors; i++, source += 2 * LANES, target += SPLIT) {
+            vec_t low = load_quads(source), high = load_quads(source + 4);
+            vec_t even = even_lanes(low, high), odd = odd_lanes(low, high);
+            vec_t next = even_lanes(load_quads(source + 2), load_quads(source + 6));
+            store(target, even - odd);
+            store(target + LANES, odd);
+            store(target + 2 * LANES, next - odd);
+        }
+    }
 }
 
 /* B' of engine/conv5.h. Each sum that is zero for eight equal rows is made of differences, so that
@@ -186,35 +203,63 @@ transform_rows(const vec_t d[POINTS], vec_t at[POINTS])
     at[7] = d[7] - d[1] - 5.25f * d53;
 }
 
-/* D of N groups from FIRST on, of one channel with these LINES: [p][b][rows + 1][pitch]. */
+/* D of one group of one channel, of its UPPER and its LOWER four rows: [p][b], PLANE floats each.
+ */
 static void
-make_planes(const conv5_t *conv, const float *lines, int first, int n, int rows, float *planes)
+make_planes(const conv5_t *conv, const float *upper, const float *lower, size_t plane,
+            float *planes)
 {
-    int pitch = conv->pitch;
-    size_t line = 2 * (size_t)pitch, plane = (size_t)(rows + 1) * (size_t)pitch;
-    lines += (size_t)(4 * first) * line;
-    for (int j = 0; j < conv->J + 2; j += LANES)
+    int vectors = split_vectors(conv);
+    for (int i = 0; i < vectors; i++, upper += SPLIT, lower += SPLIT, planes += LANES)
         UNROLL
-    for (int b = 0; b < 3; b++) {
-        const float *source = lines + j;
-        float *target = planes + (size_t)b * plane + j;
+    for (int b = 0; b < PARTS; b++) {
         vec_t d[POINTS], at[POINTS];
         UNROLL
-        for (int r = 0; r < 4; r++, source = one_pointer(source + line))
-            d[4 + r] = combine(source, pitch, b);
-        for (int g = 0; g < n; g++, target += pitch) {
-            UNROLL
-            for (int r = 0; r < 4; r++, source = one_pointer(source + line)) {
-                d[r] = d[4 + r];
-                d[4 + r] = combine(source, pitch, b);
-            }
-            transform_rows(d, at);
-            float *place = target;
-            UNROLL
-            for (int p = 0; p < POINTS; p++, place = (float *)one_pointer(place + 3 * plane))
-                store(place, at[p]);
+        for (int r = 0; r < GROUP_ROWS; r++) {
+            d[r] = load(upper + (r * PARTS + b) * LANES);
+            d[GROUP_ROWS + r] = load(lower + (r * PARTS + b) * LANES);
         }
+        transform_rows(d, at);
+        float *place = planes + (size_t)b * plane;
+        UNROLL
+        for (int p = 0; p < POINTS; p++, place = (float *)one_pointer(place + PARTS * plane))
+            store(place, at[p]);
     }
+}
+
+/* Splits an image's rows as they are needed; of two neighbouring groups' eight rows four are the
+ * same. */
+typedef struct {
+    const conv5_t *conv;
+    const float *x;
+    float *split[2]; /* [c][vector][row][part]: the rows of even and of odd fours */
+    float *copy;
+} splitter_t;
+
+static void
+split_four(const splitter_t *splitter, int four)
+{
+    const conv5_t *conv = splitter->conv;
+    size_t channel = (size_t)conv->H * (size_t)conv->W;
+    size_t size = (size_t)split_vectors(conv) * SPLIT;
+    for (size_t c = 0; c < (size_t)conv->C; c++)
+        split_rows(conv, splitter->x + c * channel, ((size_t)conv->C - c) * channel,
+                   GROUP_ROWS * four, splitter->copy, splitter->split[four % 2] + c * size);
+}
+
+/* D of group G, to [c][p][b][ROWS + 1][pitch]. The groups come one after the other. */
+static void
+make_group(const splitter_t *splitter, int g, int rows, float *planes)
+{
+    const conv5_t *conv = splitter->conv;
+    size_t size = (size_t)split_vectors(conv) * SPLIT;
+    size_t plane = (size_t)((rows + 1) * conv->pitch);
+    if (g == 0)
+        split_four(splitter, 0);
+    split_four(splitter, g + 1);
+    for (size_t c = 0; c < (size_t)conv->C; c++, planes += PARTS * POINTS * plane)
+        make_planes(conv, splitter->split[g % 2] + c * size,
+                    splitter->split[(g + 1) % 2] + c * size, plane, planes);
 }
 
 /* Y (4 rows) of the products at the eight points, which are STEP floats apart: A' of
@@ -232,23 +277,24 @@ interpolate(const float *at, size_t step, vec_t y[4])
     y[3] = load(at + 7 * step) + odd + 8 * odd_two + 0.125f * odd_half;
 }
 
-/* The largest of four, relu on top; *WINNER, if it is wanted, becomes its distance from the first
+/* The largest of four, relu on top; *WINNER, if it is wanted, becomes its place, given the FIRST's,
  * in a plane of rows of W. The first of equals wins. */
 INLINE vec_t
-pool(const vec_t y[4], vec_t bias, int W, bool has_winners, ivec_t *winner)
+pool(const vec_t y[4], vec_t bias, int W, ivec_t first, bool has_winners, ivec_t *winner)
 {
     vec_t upper = maximum(y[1], y[0]), lower = maximum(y[3], y[2]);
     if (has_winners) {
         ivec_t is_second = y[1] > y[0], is_fourth = y[3] > y[2]; /* -1 where true */
-        *winner = select(lower > upper, W - is_fourth, -is_second);
+        *winner = select(lower > upper, first + W - is_fourth, first - is_second);
     }
     return maximum(maximum(lower, upper) + bias, (vec_t){0});
 }
 
-/* The two pooled rows of four rows of even and of odd columns. */
+/* The two pooled rows of four rows of even and of odd columns, and the winners' places, given the
+ * first's. */
 INLINE void
-pool_group(const float *even, const float *odd, size_t step, vec_t bias, int W, bool has_winners,
-           vec_t value[2], ivec_t winner[2])
+pool_group(const float *even, const float *odd, size_t step, vec_t bias, int W, ivec_t first,
+           bool has_winners, vec_t value[2], ivec_t winner[2])
 {
     vec_t y[2][4];
     interpolate(even, step, y[0]);
@@ -256,7 +302,7 @@ pool_group(const float *even, const float *odd, size_t step, vec_t bias, int W, 
     UNROLL
     for (int a = 0; a < 2; a++) {
         const vec_t four[4] = {y[0][2 * a], y[1][2 * a], y[0][2 * a + 1], y[1][2 * a + 1]};
-        value[a] = pool(four, bias, W, has_winners, &winner[a]);
+        value[a] = pool(four, bias, W, first + 2 * a * W, has_winners, &winner[a]);
     }
 }
 
@@ -355,44 +401,43 @@ put_tile(const conv5_t *conv, const float *buffers, const float *bias, int group
          int j, bool has_winners, float *y, int32_t *winners)
 {
     enum { SIZE = GROUP_MAX * TILE * LANES };
-    size_t IJ = (size_t)conv->I * (size_t)conv->J;
+    int I = conv->I, J = conv->J, W = conv->W;
+    int filters = conv->K - first < group ? conv->K - first : group;
     ivec_t twice;
     for (int l = 0; l < LANES; l++)
         twice[l] = 2 * l;
-    for (int k = 0; k < group && first + k < conv->K; k++)
-        for (int t = 0; t < TILE; t++) {
-            int across = COLUMNS - 1 - t % COLUMNS;
-            int row = 2 * (g + t / COLUMNS), column = j + across * LANES;
-            if (row >= conv->I || column >= conv->J)
-                continue;
-            const float *even = buffers + (k * TILE + t / COLUMNS * COLUMNS + across) * LANES;
+    for (int t = 0; t < TILE; t++) {
+        int across = COLUMNS - 1 - t % COLUMNS;
+        int row = 2 * (g + t / COLUMNS), column = j + across * LANES;
+        if (row >= I || column >= J)
+            continue;
+        const float *even = buffers + (t / COLUMNS * COLUMNS + across) * LANES;
+        ivec_t corner = 2 * row * W + 2 * column + twice;
+        size_t at = (size_t)(first * I + row) * (size_t)J + (size_t)column;
+        size_t left = (size_t)(I - row) * (size_t)J - (size_t)column;
+        for (int k = 0; k < filters; k++, even += TILE * LANES, at += (size_t)(I * J)) {
             vec_t value[2];
-            ivec_t place[2] = {{0}};
-            pool_group(even, even + ODD * SIZE, OUTPUTS * SIZE, splat(bias[first + k]), conv->W,
+            ivec_t place[2];
+            pool_group(even, even + ODD * SIZE, OUTPUTS * SIZE, splat(bias[first + k]), W, corner,
                        has_winners, value, place);
-            for (int a = 0; a < 2 && row + a < conv->I; a++) {
-                size_t at =
-                    (size_t)(first + k) * IJ + (size_t)(row + a) * (size_t)conv->J + (size_t)column;
-                put_vector(value[a], place[a] + 2 * (row + a) * conv->W + 2 * column + twice,
-                           (size_t)(first + k + 1) * IJ - at, has_winners, y + at,
-                           has_winners ? winners + at : NULL);
-            }
+            put_vector(value[0], place[0], left, has_winners, y + at,
+                       has_winners ? winners + at : NULL);
+            if (row + 1 < I)
+                put_vector(value[1], place[1], left - (size_t)J, has_winners, y + at + J,
+                           has_winners ? winners + at + J : NULL);
         }
+    }
 }
 
 static void
-forward_rows(const conv5_t *conv, const float *packed, const float *bias, const float *lines,
-             float *planes, float *y, int32_t *winners)
+forward_rows(const conv5_t *conv, const float *packed, const float *bias,
+             const splitter_t *splitter, float *planes, float *y, int32_t *winners)
 {
     float buffers[POINTS * OUTPUTS * GROUP_MAX * TILE * LANES] __attribute__((aligned(64)));
-    size_t channel = 3 * POINTS * (ROWS + 1) * (size_t)conv->pitch;
-    size_t channel_lines = (size_t)(4 * conv->groups + 4) * 2 * (size_t)conv->pitch;
     int group = conv->group;
     for (int g = 0; g < conv->groups; g += ROWS) {
-        int n = conv->groups - g < ROWS ? conv->groups - g : ROWS;
-        for (int c = 0; c < conv->C; c++)
-            make_planes(conv, lines + (size_t)c * channel_lines, g, n, ROWS,
-                        planes + (size_t)c * channel);
+        for (int r = 0; r < ROWS && g + r < conv->groups; r++)
+            make_group(splitter, g + r, ROWS, planes + r * conv->pitch);
         for (int j = (conv->J - 1) / (COLUMNS * LANES) * COLUMNS * LANES; j >= 0;
              j -= COLUMNS * LANES)
             for (int first = 0; first < conv->K; first += group) {
@@ -487,14 +532,14 @@ put_deep_tile(const conv5_t *conv, const float *buffers, const float *bias, int 
             vec_t value[2];
             ivec_t distance[2] = {{0}};
             pool_group(even, even + ODD * SIZE, OUTPUTS * SIZE, load(bias + first + k * LANES),
-                       conv->W, has_winners, value, distance);
+                       conv->W, (ivec_t){0} + 2 * row * conv->W + 2 * column, has_winners, value,
+                       distance);
             for (int a = 0; a < 2 && row + a < conv->I; a++) {
                 float values[LANES];
                 int32_t places[LANES];
                 size_t at =
                     (size_t)(first + k * LANES) * IJ + (size_t)((row + a) * conv->J + column);
                 store(values, value[a]);
-                distance[a] += 2 * (row + a) * conv->W + 2 * column;
                 memcpy(places, &distance[a], sizeof places);
                 for (int l = 0; l < LANES; l++, at += IJ) {
                     y[at] = values[l];
@@ -507,15 +552,13 @@ put_deep_tile(const conv5_t *conv, const float *buffers, const float *bias, int 
 }
 
 static void
-forward_deep(const conv5_t *conv, const float *packed, const float *bias, const float *lines,
-             float *planes, float *y, int32_t *winners)
+forward_deep(const conv5_t *conv, const float *packed, const float *bias,
+             const splitter_t *splitter, float *planes, float *y, int32_t *winners)
 {
     float buffers[POINTS * OUTPUTS * PLACES * FILTERS * LANES] __attribute__((aligned(64)));
     int n = conv->groups, IJ = n * conv->J;
-    size_t channel = (size_t)(3 * POINTS * (n + 1) * conv->pitch);
-    for (int c = 0; c < conv->C; c++)
-        make_planes(conv, lines + (size_t)(c * (4 * n + 4) * 2 * conv->pitch), 0, n, n,
-                    planes + (size_t)c * channel);
+    for (int g = 0; g < n; g++)
+        make_group(splitter, g, n, planes + g * conv->pitch);
     for (int place = 0; place < IJ; place += PLACES) {
         int places[PLACES];
         for (int t = 0; t < PLACES; t++) {
@@ -538,10 +581,11 @@ void
 KERNEL(conv5_forward)(const conv5_t *conv, const float *packed, const float *bias, const float *x,
                       float *scratch, float *y, int32_t *winners)
 {
-    float *lines = scratch + conv5_planes_count(conv);
-    split_image(conv, x, lines);
+    float *split = scratch + conv5_planes_count(conv);
+    size_t size = (size_t)conv->C * (size_t)split_vectors(conv) * SPLIT;
+    const splitter_t splitter = {conv, x, {split, split + size}, split + 2 * size};
     if (conv->is_deep)
-        forward_deep(conv, packed, bias, lines, scratch, y, winners);
+        forward_deep(conv, packed, bias, &splitter, scratch, y, winners);
     else
-        forward_rows(conv, packed, bias, lines, scratch, y, winners);
+        forward_rows(conv, packed, bias, &splitter, scratch, y, winners);
 }
