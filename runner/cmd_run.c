@@ -1,4 +1,5 @@
 // cmd_run.c — dmlx run: every cell and repeat of every experiment, going on where it stopped.
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,10 @@ execute(run_t *run)
     fault_t fault = {{0}};
     keeper_sweep();
     run->home = getcwd(NULL, 0);
+    if (!run->home) {
+        fault_set(&fault, "the working folder is not known: %s", strerror(errno));
+        return series_say(STATUS_RUN_FAILED, fault.text);
+    }
     run->keeper = keeper_start(clean_after_death, clean_limit_ms(run), run, &fault);
     if (!run->keeper)
         return series_say(STATUS_CLUSTER, fault.text);
