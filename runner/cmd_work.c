@@ -27,14 +27,37 @@ typedef struct work {
     float *update; // (2n) parameters and velocity, when both are told
 } work_t;
 
+// Ends for a signal. The coordinator hears of it at once, as of any worker that gives up, and need
+// not wait for the limit of silence; before it has welcomed us there is nobody to tell.
+static int
+leave(work_t *work)
+{
+    transport_error_t ignored;
+    char why[128];
+    snprintf(why, sizeof why, "ended by signal %d (%s)", signals_first(),
+             strsignal(signals_first()));
+    worker_error(work->worker, why, &ignored);
+    return role_fail(work->role, STATUS_INTERRUPTED, "%s", why);
+}
+
 // Words what the transport said. Being told to end by a coordinator that gave up is no fault of
 // ours.
 static int
 fail_transport(work_t *work, int code, const transport_error_t *error)
 {
-    int status = code == TRANSPORT_STOPPED ? STATUS_INTERRUPTED : STATUS_RUN_FAILED;
-    return role_fail(work->role, status, "%s",
+    if (code == TRANSPORT_STOPPED)
+        return leave(work);
+    return role_fail(work->role, STATUS_RUN_FAILED, "%s",
                      error->text[0] ? error->text : transport_strerror(code));
+}
+
+// No coordinator, or none that wants this worker: nothing has run that could have failed.
+static int
+fail_to_join(work_t *work, int code, const transport_error_t *error)
+{
+    if (code == TRANSPORT_TIMEOUT || code == TRANSPORT_REFUSED)
+        return role_fail(work->role, STATUS_CLUSTER, "%s", error->text);
+    return fail_transport(work, code, error);
 }
 
 static int
@@ -74,7 +97,7 @@ join(work_t *work)
     phase_enter("joining", 0);
     int code = worker_join(work->worker, &welcome, &error);
     if (code != 0)
-        return fail_transport(work, code, &error);
+        return fail_to_join(work, code, &error);
     work->rank = (int)welcome.rank;
     phase_enter("loading", 0);
     int status = role_read_text(work->role, welcome.text, "the coordinator's experiment");
@@ -149,7 +172,7 @@ do_round(work_t *work, const worker_task_t *task, double wait_s)
     phase_enter("training", (int)task->round);
     int status = trainee_round(&work->trainee, (int)task->round - 1, wait_s, &row, &fault);
     if (status == -2)
-        return role_fail(work->role, STATUS_INTERRUPTED, "interrupted in round %u", task->round);
+        return leave(work);
     if (status == -3)
         return STATUS_DONE; // what is wanted instead is told by worker_next
     if (status != 0)

@@ -12,7 +12,7 @@ enum {
     STATUS_RUN_FAILED = 1,
     STATUS_USAGE = 2,    // the command line is off
     STATUS_BAD_SPEC = 3, // the experiment file is off; nothing was started
-    STATUS_CLUSTER = 4,  // a host, limit or launcher cannot do what was asked
+    STATUS_CLUSTER = 4,  // a host, limit or launcher cannot do what was asked, or no coordinator
     STATUS_INTERRUPTED = 130
 };
 
