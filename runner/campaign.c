@@ -75,39 +75,6 @@ setting_of(campaign_t *campaign, const series_t *series)
                                .stops = &campaign->stops};
 }
 
-// Runs of the first cell that count nowhere. They are a results folder of their own within the
-// results, where no reader looks for sets, so that what they cost can still be seen. A command that
-// goes on with a matrix warms up again: the machine is cold again.
-static bool
-warm_up(campaign_t *campaign, const series_t *series, const plan_cell_t *cell,
-        const char *const *hosts)
-{
-    plan_cell_t warm = *cell;
-    record_t *record = NULL;
-    char *folder = memory_format("%s/warmup", series->folder);
-    bool goes_on = series_open_in(series, folder, &record) == STATUS_DONE;
-    campaign->status = goes_on ? campaign->status : STATUS_RUN_FAILED;
-    attempt_setting_t setting = setting_of(campaign, series);
-    setting.record = record;
-    for (warm.repeat = 1; goes_on && warm.repeat <= series->experiment.matrix.warmup;
-         warm.repeat++) {
-        fault_t fault = {{0}};
-        attempt_outcome_t outcome = attempt_run(&setting, &warm, hosts, &fault);
-        if (outcome == ATTEMPT_INTERRUPTED)
-            campaign->status = STATUS_INTERRUPTED;
-        else if (outcome == ATTEMPT_IO)
-            campaign->status = STATUS_RUN_FAILED;
-        // One that failed warmed the machine all the same; if the cell is at fault, its run tells.
-        goes_on = outcome == ATTEMPT_DONE || outcome == ATTEMPT_FAILED;
-        progress_note(&campaign->progress, "warm-up %d of %ld: %s%s%s", warm.repeat,
-                      series->experiment.matrix.warmup, warm.id, fault.text[0] ? ": " : "",
-                      fault.text);
-    }
-    record_close(&record);
-    free(folder);
-    return goes_on;
-}
-
 // A run that goes on, in a thread of its own: an attempt may block, for its own processes' grace, a
 // stack's removal or a place in a queue, and no other one waits for it.
 typedef struct lane {
@@ -116,8 +83,10 @@ typedef struct lane {
     const series_t *series;
     long index; // in the plan
     const plan_cell_t *cell;
-    const char **hosts; // that it is lent; NULL: none are
-    int told;           // as progress_cell gave it
+    const char **hosts;    // that it is lent; NULL: none are
+    record_t *warm_record; // where its warm-up runs go; NULL: its hosts are warm
+    int warm_repeat;       // before the first of them
+    int told;              // as progress_cell gave it
     attempt_outcome_t outcome;
     int ended_fd; // of the crew: told when it has ended
     atomic_bool has_ended;
@@ -131,29 +100,62 @@ typedef struct crew {
     lane_t **lanes; // (cluster.jobs), the first n_lanes of them
     int n_lanes;
     int ended_fd; // eventfd: readable when one has ended
-    bool is_warm; // the warm-up runs are done
+    // Of the warm-up runs, which count nowhere: they are a results folder of their own within the
+    // results, where no reader looks for sets, so that what they cost can still be seen.
+    record_t *warm_record; // NULL: there are none, or none yet
+    int n_warm_ups;        // so far
+    bool *is_warm;         // (hosts that may be lent, at least one) or somebody is about to
 } crew_t;
 
+// Warms the lane's hosts with its own cell. One that failed warmed them all the same; if the cell
+// is at fault, its run tells.
+static attempt_outcome_t
+warm_up(const lane_t *lane, attempt_setting_t setting)
+{
+    attempt_outcome_t outcome = ATTEMPT_DONE;
+    plan_cell_t warm = *lane->cell;
+    long n = lane->series->experiment.matrix.warmup;
+    setting.record = lane->warm_record;
+    setting.progress_cell = PROGRESS_NO_CELL; // what is counted has not begun
+    for (int i = 1; i <= n && (outcome == ATTEMPT_DONE || outcome == ATTEMPT_FAILED); i++) {
+        fault_t fault = {{0}};
+        warm.repeat = lane->warm_repeat + i;
+        outcome = attempt_run(&setting, &warm, lane->hosts, &fault);
+        progress_note(&lane->campaign->progress, "warm-up %d of %ld: %s%s%s", i, n, warm.id,
+                      fault.text[0] ? ": " : "", fault.text);
+    }
+    return outcome == ATTEMPT_FAILED ? ATTEMPT_DONE : outcome;
+}
+
 // Tries a cell as often as the experiment allows.
+static attempt_outcome_t
+try_cell(const lane_t *lane, const attempt_setting_t *setting)
+{
+    const plan_cell_t *cell = lane->cell;
+    progress_t *progress = &lane->campaign->progress;
+    long retries = lane->series->experiment.cluster.retries;
+    attempt_outcome_t outcome = ATTEMPT_FAILED;
+    for (long attempt = 0; attempt <= retries && outcome == ATTEMPT_FAILED; attempt++) {
+        fault_t fault = {{0}};
+        outcome = attempt_run(setting, cell, lane->hosts, &fault);
+        if (outcome == ATTEMPT_FAILED)
+            progress_note(progress, "dmlx run: %s r%d failed: %s", cell->id, cell->repeat,
+                          fault.text);
+        else if (outcome == ATTEMPT_IO)
+            progress_note(progress, "dmlx run: %s", fault.text);
+    }
+    return outcome;
+}
+
 static void *
 run_lane(void *context)
 {
     lane_t *lane = context;
-    const plan_cell_t *cell = lane->cell;
-    progress_t *progress = &lane->campaign->progress;
     attempt_setting_t setting = setting_of(lane->campaign, lane->series);
     setting.progress_cell = lane->told;
-    long retries = lane->series->experiment.cluster.retries;
-    lane->outcome = ATTEMPT_FAILED;
-    for (long attempt = 0; attempt <= retries && lane->outcome == ATTEMPT_FAILED; attempt++) {
-        fault_t fault = {{0}};
-        lane->outcome = attempt_run(&setting, cell, lane->hosts, &fault);
-        if (lane->outcome == ATTEMPT_FAILED)
-            progress_note(progress, "dmlx run: %s r%d failed: %s", cell->id, cell->repeat,
-                          fault.text);
-        else if (lane->outcome == ATTEMPT_IO)
-            progress_note(progress, "dmlx run: %s", fault.text);
-    }
+    lane->outcome = lane->warm_record ? warm_up(lane, setting) : ATTEMPT_DONE;
+    if (lane->outcome == ATTEMPT_DONE)
+        lane->outcome = try_cell(lane, &setting);
     atomic_store(&lane->has_ended, true);
     eventfd_write(lane->ended_fd, 1);
     return NULL;
@@ -190,6 +192,34 @@ free_lane(crew_t *crew, lane_t *lane)
     free(lane);
 }
 
+// Has the lane warm its hosts up where one of them is cold. A command that goes on with a matrix
+// warms up again: the machines are cold again.
+static void
+see_to_warmth(crew_t *crew, lane_t *lane)
+{
+    const series_t *series = crew->series;
+    if (series->experiment.matrix.warmup == 0)
+        return;
+    // Where hosts are not lent there is one place, which one cell at a time has.
+    long n =
+        series->n_hosts > 0 ? cluster_hosts(&series->experiment.cluster, lane->cell->nodes) : 1;
+    bool is_cold = false;
+    for (long i = 0; i < n; i++) {
+        int host = series->n_hosts > 0 ? scheduler_hosts(crew->scheduler, lane->index)[i] : 0;
+        is_cold = is_cold || !crew->is_warm[host];
+        crew->is_warm[host] = true;
+    }
+    if (!is_cold)
+        return;
+    char *folder = memory_format("%s/warmup", series->folder);
+    if (!crew->warm_record && series_open_in(series, folder, &crew->warm_record) != STATUS_DONE)
+        stop(crew->campaign, STATUS_RUN_FAILED);
+    free(folder);
+    lane->warm_record = crew->warm_record;
+    lane->warm_repeat = crew->n_warm_ups;
+    crew->n_warm_ups += (int)series->experiment.matrix.warmup;
+}
+
 static void
 start_lane(crew_t *crew, long index)
 {
@@ -203,9 +233,7 @@ start_lane(crew_t *crew, long index)
                      .cell = &series->plan->cells[index],
                      .hosts = hosts_of(crew, index),
                      .ended_fd = crew->ended_fd};
-    if (!crew->is_warm && !warm_up(campaign, series, lane->cell, lane->hosts))
-        atomic_store(&campaign->stops, true); // its reason stands
-    crew->is_warm = true;
+    see_to_warmth(crew, lane);
     series_survey_t now = survey(campaign);
     progress_expect(&campaign->progress, now.n_runs, now.total_s);
     snprintf(label, sizeof label, "%s r%d", lane->cell->id, lane->cell->repeat);
@@ -266,7 +294,7 @@ run_series(campaign_t *campaign, const series_t *series)
                    .scheduler = scheduler_new(series->plan, n_jobs, series->n_hosts),
                    .lanes = memory_new((size_t)n_jobs * sizeof *crew.lanes),
                    .ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-                   .is_warm = series->experiment.matrix.warmup == 0};
+                   .is_warm = memory_new((size_t)series->n_hosts + 1)};
     if (crew.ended_fd < 0) {
         progress_note(&campaign->progress, "dmlx run: no descriptor to wait with: %s",
                       strerror(errno));
@@ -287,6 +315,8 @@ run_series(campaign_t *campaign, const series_t *series)
     }
     if (crew.ended_fd >= 0)
         close(crew.ended_fd);
+    record_close(&crew.warm_record);
+    free(crew.is_warm);
     free(crew.lanes);
     scheduler_free(&crew.scheduler);
 }

@@ -235,8 +235,10 @@ const setting_t settings[] = {
              "again, at least min and at most max times, until half the 95 % interval of its T is "
              "within ci (0.05) of the mean."},
     {"matrix.warmup", SETTING_INTEGER, AT(matrix.warmup), 0, .min = 0, .max = 100,
-     .help = "Runs of the first cell before those that count, so that caches and clocks are warm; "
-             "they are kept beside the results, in warmup/, and counted nowhere."},
+     .help =
+         "Runs before those that count, so that caches and clocks are warm: of the first cell, and "
+         "of each that gets a host on which nothing ran yet; they are kept beside the results, in "
+         "warmup/, and counted nowhere."},
     {"matrix.zip", SETTING_ELSEWHERE, .text = "( )",
      .help =
          "Axes that move together: ( { nodes = [ 1, 2, 3 ]; cores = [ 2, 4, 6 ]; } ). Axes outside "

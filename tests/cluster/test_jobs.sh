@@ -56,17 +56,23 @@ on_cluster run c.cfg -o side --no-figures >/dev/null 2>again.err || fault "going
 grep -q 'all 6 runs are done already' again.err || fault "what was done is not found: $(cat again.err)"
 expect_equal "runs.csv after that" "$before" "$(sha256sum side/c/runs.csv)"
 
-# Two experiments of one command, each on hosts of its own list.
+# Two experiments of one command, each on hosts of its own list, which are all warmed up.
 cat >first.cfg <<CFG
 name = "first";
 train = { samples = 600; test_samples = 200; epochs = 1; rounds = 3; };
-cluster = { launcher = "ssh"; hosts = [ "w1", "w2" ]; emulate = { core_speed = 0.3; }; };
-matrix = { nodes = [ 2 ]; };
+cluster = { launcher = "ssh"; hosts = [ "w1", "w2", "w3" ]; jobs = 2; emulate = { core_speed = 0.3; }; };
+matrix = { nodes = [ 1, 2 ]; cores_per_node = [ 1 ]; warmup = 1; };
 CFG
-sed 's/"first"/"second"/; s/"w1", "w2"/"w3"/; s/nodes = \[ 2 \]/nodes = [ 1 ]/' first.cfg >second.cfg
+sed 's/"first"/"second"/; s/"w1", "w2", "w3"/"mgr"/; s/jobs = 2/jobs = 1/; s/nodes = \[ 1, 2 \]/nodes = [ 1 ]/' first.cfg >second.cfg
 on_cluster run first.cfg second.cfg -o two --no-figures >/dev/null 2>two.err || fault "two experiments: $(cat two.err)"
-expect_equal "hosts of the first" "w1 w2" "$(column two/first/runs.csv hosts)"
-expect_equal "hosts of the second" "w3" "$(column two/second/runs.csv hosts)"
+hosts_in() {
+    column "$1" hosts | tr ' ' '\n' | sort -u | tr '\n' ' '
+}
+expect_equal "hosts of the first" "w1 w2 w3 " "$(hosts_in two/first/runs.csv)"
+expect_equal "hosts of the second" "mgr " "$(hosts_in two/second/runs.csv)"
+for name in first second; do
+    expect_equal "warm hosts of the $name" "$(hosts_in two/$name/runs.csv)" "$(hosts_in two/$name/warmup/runs.csv)"
+done
 
 # both NAME: three endless runs, of which two go on at the same time.
 both() {
