@@ -1,7 +1,7 @@
 #!/bin/bash
-# Cells side by side over ssh: on hosts of their own at the same time, the models of one after the other, repeats until the
-# interval is narrow, gone on with under another number; and Ctrl-C and kill -9 leave nothing of any.
-only_parts=
+# Cells side by side: on hosts of their own at the same time, the models of one after the other, repeats until the
+# interval is narrow, gone on with under another number; every host is warmed up; a cell that loses a worker fails alone;
+# and Ctrl-C and kill -9 leave nothing of any, over ssh, on Slurm and on the swarm.
 . "$(dirname "$0")/common.sh"
 
 cat >c.cfg <<CFG
@@ -74,23 +74,61 @@ for name in first second; do
     expect_equal "warm hosts of the $name" "$(hosts_in two/$name/runs.csv)" "$(hosts_in two/$name/warmup/runs.csv)"
 done
 
-# both NAME: three endless runs, of which two go on at the same time.
+# both NAME WORD…: three endless runs, of which two go on at the same time.
 both() {
-    on_cluster run c.cfg -o "$1" --no-figures --set train.epochs=5000 --set train.rounds=1000 --jobs 2 >/dev/null 2>"$1.err" &
+    local name=$1
+    shift
+    rm -rf "$name"
+    on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=5000 --set train.rounds=1000 --jobs 2 "$@" \
+        >/dev/null 2>"$name.err" &
     outer=$!
-    wait_for_line "$1/c/rounds.csv" '^n1-' 60 && wait_for_line "$1/c/rounds.csv" '^n2-' 60 ||
-        fault "$1: no two cells: $(cat "$1.err")"
-    run=$(run_of "$1")
-    [ -n "$run" ] || fault "$1: no dmlx runs: $(cat "$1.err")"
+    wait_for_line "$name/c/rounds.csv" '^n1-' 60 && wait_for_line "$name/c/rounds.csv" '^n2-' 60 ||
+        fault "$name: no two cells: $(cat "$name.err")"
+    run=$(run_of "$name")
+    [ -n "$run" ] || fault "$name: no dmlx runs: $(cat "$name.err")"
 }
-both interrupted
-kill -INT "$run"
+
+# ended NAME SECONDS SECONDS WORD…: two cells by Ctrl-C and by kill -9; within so many seconds after each nothing is left.
+ended() {
+    local name=$1 soon_s=$2 limit_s=$3
+    shift 3
+    both "$name" "$@"
+    kill -INT "$run"
+    wait "$outer"
+    expect_equal "status of $name after Ctrl-C" 130 "$?"
+    nothing_left "Ctrl-C on two cells of $name" "$soon_s" "$run"
+    expect_equal "rows of $name, interrupted" 0 "$(grep -c '^n' "$name/c/runs.csv")"
+    both "$name" "$@"
+    kill -KILL "$run"
+    wait "$outer"
+    expect_equal "status of $name after kill -9" 137 "$?"
+    nothing_left "kill -9 on two cells of $name" "$limit_s" "$run"
+}
+
+# A worker is killed while another cell goes on: its own cell fails and says who, the other and the rest of the matrix do not.
+on_cluster run c.cfg -o lost --no-figures --set train.epochs=60 --set matrix.repeats=2 --jobs 2 >/dev/null 2>lost.err &
+outer=$!
+wait_for_line lost/c/rounds.csv '^n1-' 60 && wait_for_line lost/c/rounds.csv '^n2-' 60 || fault "no two cells: $(cat lost.err)"
+host=
+for name in w1 w2 w3 mgr; do
+    worker=$("$cluster" on $name pgrep -f -- '--identity worker-1 ' | head -1)
+    [ -z "$worker" ] || { host=$name && "$cluster" on $name kill -KILL "$worker"; break; }
+done
 wait "$outer"
-expect_equal "status after Ctrl-C" 130 "$?"
-nothing_left "Ctrl-C on two cells" 1 "$run"
-expect_equal "rows of what was interrupted" 0 "$(grep -c '^n' interrupted/c/runs.csv)"
-both killed
-kill -KILL "$run"
-wait "$outer"
-expect_equal "status after kill -9" 137 "$?"
-nothing_left "kill -9 on two cells" 6 "$run"
+expect_equal "status of a run that lost a worker" 1 "$?"
+expect_equal "runs that were done" 3 "$(column lost/c/runs.csv status | grep -cx done)"
+expect_equal "runs that failed" 1 "$(grep -c ",failed," lost/c/runs.csv)"
+grep -qE "^n2-.*,failed,.*worker[- ]1 .*$host" lost/c/runs.csv || fault "on '$host' it is told as: $(cat lost/c/runs.csv)"
+left=$("$cluster" left) || fault "a lost worker left: $left"
+
+ended ssh 1 6
+case $parts in
+*slurm*) ended slurm 3 12 --launcher slurm --set cluster.coordinator=here ;;
+*) echo "slurm is skipped: no slurmctld or munged" ;;
+esac
+case $parts in
+*registry*)
+    on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
+    ended swarm 15 30 --launcher swarm --set cluster.coordinator=here "${swarm[@]}" ;;
+*) echo "swarm is skipped: no dockerd or docker-registry" ;;
+esac
