@@ -326,6 +326,9 @@ add_command(text_t *text, const cluster_t *cluster, const launch_cell_t *cell, i
     text_add(text, " </run/secrets/%s\"]\n", process);
 }
 
+// RES_OPTIONS: a worker that begins before its coordinator asks for a name that docker's resolver
+// does not know yet, and passes on to the host's name servers. Where those cannot be reached nobody
+// answers, and the C library would wait for 5 s before the worker may ask again.
 static void
 add_service(text_t *text, const cluster_t *cluster, const launch_cell_t *cell, int rank)
 {
@@ -337,6 +340,7 @@ add_service(text_t *text, const cluster_t *cluster, const launch_cell_t *cell, i
     add_command(text, cluster, cell, rank, process);
     text_add(text,
              "    environment:\n      %s: \"%s\"\n      XDG_CACHE_HOME: /cache\n"
+             "      RES_OPTIONS: \"timeout:1 attempts:1\"\n"
              "    user: \"65534:65534\"\n    read_only: true\n    cap_drop: [ALL]\n"
              "    tmpfs: [/tmp]\n    stop_grace_period: 3s\n    networks: [experiment]\n"
              "    secrets: [%s]\n    labels: { %s: \"%s\" }\n",
