@@ -2,13 +2,17 @@
 """How fast the engine trains, beside PyTorch and oneDNN if they are here.
 
     tests/bench/engine.py --build BUILD [--data FOLDER] [--csv FILE] [--batches 4,32,256] [--threads 1,2]
-                          [--isas avx2,plain] [--nets lenet] [--epochs 5] [--samples 50000]
+                          [--isas avx2,plain] [--nets lenet] [--epochs 5] [--samples 50000] [--windows 200]
                           [--peers torch,onednn]
 
 Every program trains the same net on the same images, whole epochs in random order, one epoch of warm-up first (dead
 relus are part of the speed). Programs take turns epoch by epoch, so that a machine that gets slower gets slower for all;
-a row is the median over its epochs, a ratio the median of the turns' ratios to PyTorch. The last ratio is by processor time,
-which holds on a machine that others use too. --samples takes shorter turns, for a quick look."""
+a row is the median over its epochs, a ratio the median of the turns' ratios to PyTorch. The second ratio is by processor time,
+which holds on a machine that others use too. --samples takes shorter turns, for a quick look.
+
+On a virtual machine a neighbour may share the core's units and caches, which no clock of this machine sees, and what does
+much a cycle loses most by it. So after the epochs the programs also train in turns of WINDOW_S, the same for all, and
+"undisturbed" is the rate that a twentieth of a program's turns reach, with its ratio to PyTorch's."""
 
 import argparse
 import csv
@@ -21,6 +25,7 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+WINDOW_S = 0.05
 
 
 class Program:
@@ -34,7 +39,8 @@ class Program:
             env=environment)
         ready = self.process.stdout.readline()
         self.version = ready.partition(" ")[2].strip() if ready.startswith("ready") else None
-        self.rates, self.cpu_rates = [], []
+        self.rates, self.cpu_rates, self.window_rates = [], [], []
+        self.undisturbed = None
         self.loss = self.evaluation = self.accuracy = None
 
     def ask(self, what):
@@ -46,6 +52,10 @@ class Program:
         seconds, cpu_seconds, self.loss = map(float, self.ask(f"train {samples}"))
         self.rates.append(samples / seconds)
         self.cpu_rates.append(samples / cpu_seconds)
+
+    def train_window(self, batch):
+        samples = -(-int(statistics.median(self.rates) * WINDOW_S) // batch) * batch
+        self.window_rates.append(samples / float(self.ask(f"train {samples}")[0]))
 
     def evaluate(self):
         seconds, cpu_seconds, self.accuracy = map(float, self.ask("evaluate"))
@@ -107,6 +117,15 @@ def ratio(program, reference, rates):
     return round(statistics.median(a / b for a, b in pairs), 2)
 
 
+def train_in_windows(programs, batch, count):
+    """One after the other, COUNT times, so that all meet the same neighbours."""
+    for _ in range(count):
+        for program in programs:
+            program.train_window(batch)
+    for program in programs:
+        program.undisturbed = sorted(program.window_rates)[-(-19 * count // 20) - 1] if count else None
+
+
 def measure(options, data, net, batch, threads, rows):
     programs = list(programs_for(options, data, net, batch, threads))
     for program in programs:
@@ -116,6 +135,7 @@ def measure(options, data, net, batch, threads, rows):
     for _ in range(options.epochs):
         for program in programs:
             program.train(options.samples)
+    train_in_windows(programs, batch, options.windows)
     reference = next((p for p in programs if p.name == "PyTorch"), None)
     for program in programs:
         if program.name != "oneDNN":
@@ -127,11 +147,15 @@ def measure(options, data, net, batch, threads, rows):
             "samples_per_cpu_s": round(statistics.median(program.cpu_rates)),
             "ratio": ratio(program, reference, "rates") if reference else "",
             "cpu_ratio": ratio(program, reference, "cpu_rates") if reference else "",
+            "undisturbed_per_s": round(program.undisturbed) if program.undisturbed else "",
+            "undisturbed_ratio": round(program.undisturbed / reference.undisturbed, 2)
+            if reference and program.undisturbed else "",
             "evaluation_per_s": round(program.evaluation) if program.evaluation else "",
             "loss": round(program.loss, 4), "accuracy": program.accuracy or "", **machine()})
         row = rows[-1]
         print(f"{net:6} {batch:5} {threads:7}  {program.name + ' ' + program.isa:14} {row['samples_per_s']:9,}"
-              f" {row['ratio']:>7} {row['cpu_ratio']:>7} {row['evaluation_per_s']:>11}  {row['loss']:.3f}"
+              f" {row['ratio']:>7} {row['cpu_ratio']:>7} {row['undisturbed_per_s']:>11} {row['undisturbed_ratio']:>7}"
+              f" {row['evaluation_per_s']:>11}  {row['loss']:.3f}"
               f"  {row['version']}", flush=True)
         program.close()
 
@@ -160,6 +184,7 @@ def main():
     parser.add_argument("--nets", default="lenet")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--samples", type=int, default=50000)
+    parser.add_argument("--windows", type=int, default=200, help="turns of the undisturbed rate; 0: none")
     parser.add_argument("--peers", default="torch,onednn")
     options = parser.parse_args()
     options.program = os.path.join(options.build, "engine", "bench_engine")
@@ -172,7 +197,7 @@ def main():
     data, made = find_data(options)
     rows = []
     try:
-        print("net    batch threads  program        samples/s   ratio  by cpu evaluated/s  loss   version")
+        print("net    batch threads  program        samples/s   ratio  by cpu undisturbed   ratio evaluated/s  loss   version")
         for net in options.nets.split(","):
             for threads in options.threads.split(","):
                 for batch in options.batches.split(","):
