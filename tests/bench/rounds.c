@@ -130,7 +130,9 @@ static void *
 bare_socket(int type, const char *endpoint, bool is_binding)
 {
     zsock_t *socket = zsock_new(type);
-    zsock_set_linger(socket, STEP_LIMIT_S * 1000); /* a thousand are to hear the end */
+    /* A thousand are to hear the end. A worker that has heard it owes nothing but the word that it
+     * unsubscribes, and waits for nobody who may be gone. */
+    zsock_set_linger(socket, is_binding ? STEP_LIMIT_S * 1000 : 0);
     zsock_set_rcvtimeo(socket, is_binding ? STEP_LIMIT_S * 1000 : -1);
     zsock_set_backlog(socket,
                       4096); /* the default of 100 has a thousand connections wait for seconds */
