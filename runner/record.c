@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -18,6 +17,7 @@
 #include "plots/csv.h"
 #include "plots/draft.h"
 #include "runner/memory.h"
+#include "runner/record_rows.h"
 
 typedef struct done_run {
     char *cell;
@@ -308,28 +308,13 @@ open_table(const char *path, const draft_t *header, record_error_t *error)
     return status;
 }
 
-static const char runs_head[] = "cell,nodes,cores";
-static const char runs_tail[] =
-    ",repeat,attempt,status,data,t_s,work_s,overhead_s,accuracy,loss,train_loss,"
-    "target_accuracy,time_to_accuracy_s,samples,samples_per_s,sent_bytes,received_bytes,cores_"
-    "asked,cores_granted,cores_limit,throttled_s,"
-    "startup_s,evaluation_s,model_sha256,seed,started,launcher,hosts,coordinator,core_speed,link_"
-    "mbit,enforced,"
-    "parts,note\n";
-static const char rounds_header[] =
-    "cell,repeat,attempt,round,rank,compute_s,wait_s,send_s,aggregate_s,round_s,samples,loss,"
-    "sent_bytes,cpu_s,throttled_s,rss_bytes,temperature_c,clock_mhz\n";
-
 static int
 open_tables(record_t *record, const record_identity_t *identity, record_error_t *error)
 {
     draft_t header = {0};
-    draft_add(&header, "%s", runs_head);
-    for (; identity->axes && identity->axes[record->n_axes]; record->n_axes++) {
-        draft_add(&header, ",");
-        csv_add_text(&header, identity->axes[record->n_axes]);
-    }
-    draft_add(&header, "%s", runs_tail);
+    while (identity->axes && identity->axes[record->n_axes])
+        record->n_axes++;
+    rows_run_header(&header, identity->axes, record->n_axes);
     char *path = memory_format("%s/runs.csv", record->folder);
     record->runs_fd = open_table(path, &header, error);
     free(path);
@@ -337,7 +322,7 @@ open_tables(record_t *record, const record_identity_t *identity, record_error_t 
     if (record->runs_fd < 0)
         return record->runs_fd;
 
-    draft_add(&header, "%s", rounds_header);
+    rows_round_header(&header);
     path = memory_format("%s/rounds.csv", record->folder);
     record->rounds_fd = open_table(path, &header, error);
     free(path);
@@ -479,66 +464,12 @@ record_close(record_t **record_p)
     *record_p = NULL;
 }
 
-// The next field, as text without line ends; the comma before it is the caller's business no more.
-static void
-add_text(draft_t *line, const char *text)
-{
-    char *flat = memory_text(text);
-    for (char *at = flat; *at; at++)
-        if (*at == '\n' || *at == '\r')
-            *at = ' ';
-    if (line->length)
-        draft_add(line, ",");
-    csv_add_text(line, flat);
-    free(flat);
-}
-
-static void
-add_number(draft_t *line, double number)
-{
-    draft_add(line, ",");
-    csv_add_number(line, number);
-}
-
-static void
-add_count(draft_t *line, int64_t count)
-{
-    if (count < 0)
-        draft_add(line, ",");
-    else
-        draft_add(line, ",%" PRId64, count);
-}
-
 int
 record_round(record_t *record, const char *cell, int repeat, const char *attempt,
              const round_report_t *round, record_error_t *error)
 {
     draft_t lines = {0};
-    for (int i = 0; i < round->n_workers; i++) {
-        const worker_row_t *worker = &round->workers[i];
-        draft_t line = {0};
-        add_text(&line, cell);
-        add_count(&line, repeat);
-        add_text(&line, attempt);
-        add_count(&line, round->round);
-        add_count(&line, worker->rank);
-        add_number(&line, worker->compute_s);
-        add_number(&line, worker->wait_s);
-        add_number(&line, worker->send_s);
-        add_number(&line, round->aggregate_s);
-        add_number(&line, round->round_s);
-        add_count(&line, worker->samples);
-        add_number(&line, worker->loss);
-        add_count(&line, worker->sent_bytes);
-        add_number(&line, worker->cpu_s);
-        add_number(&line, worker->throttled_s);
-        add_count(&line, worker->rss_bytes);
-        add_number(&line, worker->temperature_c);
-        add_number(&line, worker->clock_mhz);
-        draft_add(&line, "\n");
-        draft_add_bytes(&lines, line.text, line.length);
-        draft_clear(&line);
-    }
+    rows_round(&lines, cell, repeat, attempt, round);
     int status = RECORD_OK;
     pthread_mutex_lock(record->mutex);
     if (lines.length)
@@ -599,51 +530,6 @@ record_adopt_rounds(record_t *record, const char *cell, int repeat, const char *
     return status;
 }
 
-static void
-run_line(const record_t *record, const run_row_t *row, draft_t *line)
-{
-    const result_report_t *result = &row->result;
-    add_text(line, row->cell);
-    add_count(line, row->nodes);
-    add_number(line, row->cores);
-    for (size_t i = 0; i < record->n_axes; i++)
-        add_text(line, row->values[i]);
-    add_count(line, row->repeat);
-    add_text(line, row->attempt);
-    add_text(line, row->is_done ? "done" : "failed");
-    add_text(line, result->data);
-    add_number(line, result->t_s);
-    add_number(line, result->work_s);
-    add_number(line, result->t_s - result->work_s);
-    add_number(line, result->accuracy);
-    add_number(line, result->loss);
-    add_number(line, result->train_loss);
-    add_number(line, result->target_accuracy);
-    add_number(line, result->time_to_accuracy_s);
-    add_count(line, result->samples);
-    add_number(line, result->samples < 0 ? NAN : (double)result->samples / result->t_s);
-    add_count(line, result->sent_bytes);
-    add_count(line, result->received_bytes);
-    add_number(line, row->cores_asked);
-    add_number(line, result->cores_granted);
-    add_number(line, result->cores_limit);
-    add_number(line, result->throttled_s);
-    add_number(line, result->startup_s);
-    add_number(line, result->evaluation_s);
-    add_text(line, result->model_sha256);
-    add_count(line, row->seed);
-    add_text(line, row->started);
-    add_text(line, row->launcher);
-    add_text(line, row->hosts ? row->hosts : "");
-    add_text(line, row->coordinator ? row->coordinator : "");
-    add_number(line, row->core_speed);
-    add_number(line, row->link_mbit > 0 ? row->link_mbit : NAN);
-    add_text(line, row->is_enforced ? "yes" : "no");
-    add_count(line, result->parts > 0 ? result->parts : -1);
-    add_text(line, row->note);
-    draft_add(line, "\n");
-}
-
 int
 record_run(record_t *record, const run_row_t *row, record_error_t *error)
 {
@@ -655,7 +541,7 @@ record_run(record_t *record, const run_row_t *row, record_error_t *error)
         return status;
     }
     draft_t line = {0};
-    run_line(record, row, &line);
+    rows_run(&line, row, record->n_axes);
     pthread_mutex_lock(record->mutex);
     int status = append_to_table(record, record->runs_fd, "runs.csv", &line, error);
     if (status == RECORD_OK && row->is_done)
