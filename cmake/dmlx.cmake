@@ -27,3 +27,13 @@ function(dmlx_unit module leaf)
     add_test(NAME unit.${module} COMMAND test_${module})
     set_tests_properties(unit.${module} PROPERTIES LABELS "unit;${leaf}" TIMEOUT 300 PROCESSORS 3)
 endfunction()
+
+# dmlx_embed(LEAF FILE NAME): "LEAF/FILE.h" has the text FILE of the leaf's folder as the array NAME.
+function(dmlx_embed leaf file name)
+    set(header ${CMAKE_BINARY_DIR}/generated/${leaf}/${file}.h)
+    add_custom_command(OUTPUT ${header}
+        COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_CURRENT_SOURCE_DIR}/${file} -DOUTPUT=${header} -DNAME=${name}
+            -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+        DEPENDS ${file} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake)
+    target_sources(dmlx_${leaf} PRIVATE ${header})
+endfunction()

@@ -11,6 +11,7 @@
 
 #include "runner/command.h"
 #include "runner/container.h"
+#include "runner/image_gather.sh.h"
 #include "runner/memory.h"
 #include "runner/options.h"
 #include "runner/text.h"
@@ -24,19 +25,6 @@ typedef struct image_options {
     const char *engine, *context, *registry, *name, *source, *base, *platforms;
     bool is_pushed;
 } image_options_t;
-
-// $1 the program, $2 the folder to fill. Libraries lie side by side: the search path names one
-// folder; the loader has its own place.
-static const char gather_script[] =
-    "set -e; d=$2; mkdir -p $d/usr/bin $d/usr/lib/dmlx $d/bin $d/tmp $d/data "
-    "$d/cache/dmlx/synthetic-1; "
-    "chmod 1777 $d/tmp; cp -L \"$1\" $d/usr/bin/dmlx; cp -L /bin/sh $d/bin/sh; "
-    "chmod 755 $d/usr/bin/dmlx $d/bin/sh; "
-    "{ ldd \"$1\"; ldd /bin/sh; } | while read -r name arrow path rest; do "
-    "case $name in /*) mkdir -p $d${name%/*}; cp -L $name $d$name; continue;; esac; "
-    "case $path in /*) cp -L $path $d/usr/lib/dmlx/;; not) echo \"$name is not found\" >&2; exit "
-    "1;; esac; "
-    "done; tar -C $d --owner=0 --group=0 --sort=name -cf $d.tar .";
 
 static int
 say(const char *text)
@@ -52,7 +40,7 @@ gather(const char *folder, fault_t *fault)
     char program[64], *root = memory_format("%s/root", folder);
     snprintf(program, sizeof program, "/proc/%ld/exe", (long)getpid());
     container_engine_t shell = {.program = "sh", .context = ""};
-    const char *words[] = {"-c", gather_script, "sh", program, root, NULL};
+    const char *words[] = {"-c", image_gather, "sh", program, root, NULL};
     int status = container_call(&shell, words, NULL, CONTAINER_LONG_MS, NULL, fault);
     free(root);
     return status == 0 ? 0 : -1;

@@ -411,6 +411,12 @@ launch_pipes_host(const launch_t *launch, int rank)
     return launch->members[rank + 1 < launch->n_members ? rank + 1 : 0].host;
 }
 
+const launch_cell_t *
+launch_pipes_cell(const launch_t *launch)
+{
+    return &launch->cell;
+}
+
 int
 launch_pipes_respawn(launch_t *launch, int rank, fault_t *fault)
 {

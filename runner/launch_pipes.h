@@ -56,6 +56,7 @@ int launch_pipes_start(const launch_pipes_t *how, void *context, const launch_ce
 int launch_pipes_stream(launch_t *launch, int timeout_ms, launch_event_t *event, fault_t *fault);
 int launch_pipes_fd(const launch_t *launch);
 const char *launch_pipes_host(const launch_t *launch, int rank);
+const launch_cell_t *launch_pipes_cell(const launch_t *launch); // what it was started for
 int launch_pipes_respawn(launch_t *launch, int rank, fault_t *fault);
 int launch_pipes_stop(launch_t **launch, int grace_ms, fault_t *fault);
 

@@ -23,6 +23,7 @@
 #include "runner/process.h"
 #include "runner/remains.h"
 #include "runner/swarm_spread.h"
+#include "runner/swarm_watch.sh.h"
 #include "runner/text.h"
 #include "runner/version.h"
 
@@ -437,68 +438,6 @@ swarm_draft(const cluster_t *cluster, const launch_cell_t *cell, fault_t *fault)
 
 // --- the shell that stands for the cell ----------------------------------------------------------
 
-// $1 context, $2 stack, $3 folder of its files, $4 number of workers, $5 folder of logs, $6 1 when
-// the end of a worker ends the cell.
-//
-// The follower ends by itself at the last record. When the coordinator ended without one, what the
-// follower had not seen is taken from the whole log, which is complete then: no record is lost, and
-// none comes twice.
-static const char watch_script[] =
-    "context=$1 stack=$2 folder=$3 workers=$4 logs=$5 strict=$6\n"
-    "d() { docker ${context:+--context \"$context\"} \"$@\"; }\n"
-    "behind() { exec docker ${context:+--context \"$context\"} \"$@\"; }\n"
-    "said=$(cd \"$folder\" && d stack deploy --resolve-image never -c stack.yml \"$stack\" 2>&1) "
-    "|| {\n"
-    "    echo \"$said\" | tail -1 >&2; exit 4; }\n"
-    "main=coordinator; [ \"$workers\" -gt 0 ] || main=standalone\n"
-    "mkfifo \"$folder/pipe\" || exit 4\n"
-    "behind service logs --raw --follow \"${stack}_$main\" >\"$folder/pipe\" &\n"
-    "follower=$!\n"
-    "awk -v counted=\"$folder/count\" '{ print; fflush(); n++ }\n"
-    "    /\"record\": *\"failed\"/ { exit }\n"
-    "    /\"record\": *\"model\"/ { part = parts = $0\n"
-    "        sub(/.*\"part\": */, \"\", part); sub(/.*\"parts\": */, \"\", parts)\n"
-    "        if (part + 0 == parts + 0) exit }\n"
-    "    END { print n + 0 >counted }' <\"$folder/pipe\" &\n"
-    "reader=$!\n"
-    "status= lost=\n"
-    "while [ -z \"$status\" ]; do\n"
-    "    tasks=$(d stack ps --no-trunc --format '{{.Name}}|{{.Node}}|{{.CurrentState}}|{{.Error}}' "
-    "\"$stack\" 2>/dev/null)\n"
-    "    found=$(echo \"$tasks\" | awk -F'|' -v main=\"${stack}_$main.1\" -v strict=\"$strict\" -v "
-    "stack=\"${stack}_\" '\n"
-    "        { state = $3; sub(/ .*/, \"\", state); name = $1; sub(stack, \"\", name); "
-    "sub(/\\.1$/, \"\", name) }\n"
-    "        $1 == main && state == \"Complete\" { print \"end 0\"; next }\n"
-    "        $1 == main && state == \"Failed\" { code = 1; if (match($4, /\\([0-9]+\\)/)) code = "
-    "substr($4, RSTART + 1, RLENGTH - 2); print \"end \" code; next }\n"
-    "        state == \"Rejected\" || ($1 == main && state == \"Shutdown\") || (strict == 1 && "
-    "state == \"Failed\") || $3 ~ /^Orphaned/ {\n"
-    "            print \"lost \" name \" on node \" ($2 == \"\" ? \"?\" : $2) \" \" tolower(state) "
-    "\": \" $4 }\n"
-    "        state == \"Pending\" && $4 ~ /no suitable node/ { print \"lost \" name \" finds no "
-    "node: \" $4 }')\n"
-    "    case $found in\n"
-    "    *'end '*) status=$(echo \"$found\" | sed -n 's/^end //p' | head -1);;\n"
-    "    *'lost '*) lost=$(echo \"$found\" | sed -n 's/^lost //p' | head -1); status=4;;\n"
-    "    esac\n"
-    "    [ -n \"$status\" ] || sleep 0.5\n"
-    "done\n"
-    "n=0\n"
-    "while kill -0 $reader 2>/dev/null && [ $n -lt 10 ]; do n=$((n + 1)); sleep 0.1; done\n"
-    "kill $follower 2>/dev/null; wait $reader\n"
-    "seen=$(cat \"$folder/count\" 2>/dev/null)\n"
-    "if [ -z \"$lost\" ]; then d service logs --raw \"${stack}_$main\" 2>/dev/null | tail -n "
-    "+$((${seen:-0} + 1)); fi\n"
-    "i=0\n"
-    "while [ $i -lt $workers ]; do\n"
-    "    behind service logs --raw \"${stack}_worker-$i\" >>\"$logs/worker-$i.log\" 2>&1 &\n"
-    "    fetch=\"$fetch $!\"; i=$((i + 1))\n"
-    "done\n"
-    "[ -z \"$fetch\" ] || wait $fetch\n"
-    "[ -z \"$lost\" ] || echo \"$lost\" >&2\n"
-    "exit $status\n";
-
 static int
 swarm_command(void *context, const launch_cell_t *cell, int rank, const char *endpoint,
               launch_command_t *command, fault_t *fault)
@@ -509,7 +448,7 @@ swarm_command(void *context, const launch_cell_t *cell, int rank, const char *en
     (void)fault;
     launch_command_add(command, "sh");
     launch_command_add(command, "-c");
-    launch_command_add(command, watch_script);
+    launch_command_add(command, swarm_watch);
     launch_command_add(command, "sh");
     launch_command_add(command, stack->cluster->context);
     launch_command_add(command, stack->name);
@@ -526,8 +465,9 @@ swarm_command(void *context, const launch_cell_t *cell, int rank, const char *en
 static const char *
 swarm_host(const launch_t *launch, int rank)
 {
-    return rank >= 0 && rank < n_nodes ? nodes[rank]
-                                       : launch_pipes_host(launch, LAUNCH_COORDINATOR);
+    const launch_cell_t *cell = launch_pipes_cell(launch);
+    return rank >= 0 && cell->hosts ? cell->hosts[rank]
+                                    : launch_pipes_host(launch, LAUNCH_COORDINATOR);
 }
 
 static int

@@ -105,22 +105,33 @@ ended() {
     nothing_left "kill -9 on two cells of $name" "$limit_s" "$run"
 }
 
-# A worker is killed while another cell goes on: its own cell fails and says who, the other and the rest of the matrix do not.
-on_cluster run c.cfg -o lost --no-figures --set train.epochs=60 --set matrix.repeats=2 --jobs 2 >/dev/null 2>lost.err &
-outer=$!
-wait_for_line lost/c/rounds.csv '^n1-' 60 && wait_for_line lost/c/rounds.csv '^n2-' 60 || fault "no two cells: $(cat lost.err)"
-host=
-for name in w1 w2 w3 mgr; do
-    worker=$("$cluster" on $name pgrep -f -- '--identity worker-1 ' | head -1)
-    [ -z "$worker" ] || { host=$name && "$cluster" on $name kill -KILL "$worker"; break; }
-done
-wait "$outer"
-expect_equal "status of a run that lost a worker" 1 "$?"
-expect_equal "runs that were done" 3 "$(column lost/c/runs.csv status | grep -cx done)"
-expect_equal "runs that failed" 1 "$(grep -c ",failed," lost/c/runs.csv)"
-grep -qE "^n2-.*,failed,.*worker[- ]1 .*$host" lost/c/runs.csv || fault "on '$host' it is told as: $(cat lost/c/runs.csv)"
-left=$("$cluster" left) || fault "a lost worker left: $left"
+# loses NAME WORD…: a worker is killed while another cell goes on. Its own cell fails and says who and where, naming no other
+# host; the other cell and the rest of the matrix are done.
+loses() {
+    local name=$1 host= other worker note left
+    shift
+    on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=60 --set matrix.repeats=2 --jobs 2 "$@" \
+        >/dev/null 2>"$name.err" &
+    outer=$!
+    wait_for_line "$name/c/rounds.csv" '^n1-' 60 && wait_for_line "$name/c/rounds.csv" '^n2-' 60 ||
+        fault "$name: no two cells: $(cat "$name.err")"
+    for host in w1 w2 w3 mgr; do
+        worker=$("$cluster" on $host pgrep -f -- '--identity worker-1 ' | head -1)
+        [ -z "$worker" ] || { "$cluster" on $host kill -KILL "$worker"; break; }
+    done
+    wait "$outer"
+    expect_equal "status of $name" 1 "$?"
+    expect_equal "runs of $name that were done" 3 "$(column "$name/c/runs.csv" status | grep -cx done)"
+    note=$(sed -nE '/^n2-.*,failed,/s/.*,(yes|no),[0-9]*,//p' "$name/c/runs.csv")
+    expect_equal "runs of $name that failed" 1 "$(grep -c . <<<"$note")"
+    grep -qE "worker[- ]1 .*\b$host\b" <<<"$note" || fault "$name: on '$host' it is told as: $note"
+    for other in w1 w2 w3 mgr; do
+        [ $other = $host ] || ! grep -qw $other <<<"$note" || fault "$name: it was on '$host', and '$other' is named: $note"
+    done
+    left=$("$cluster" left) || fault "$name: a lost worker left: $left"
+}
 
+loses lost
 ended ssh 1 6
 case $parts in
 *slurm*) ended slurm 3 12 --launcher slurm --set cluster.coordinator=here ;;
@@ -129,6 +140,7 @@ esac
 case $parts in
 *registry*)
     on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
+    loses swarm_lost --launcher swarm --set cluster.coordinator=here "${swarm[@]}"
     ended swarm 15 30 --launcher swarm --set cluster.coordinator=here "${swarm[@]}" ;;
 *) echo "swarm is skipped: no dockerd or docker-registry" ;;
 esac
