@@ -1,21 +1,26 @@
 #!/bin/bash
-# cluster.sh: four hosts on this machine, for the tests of launchers. Root; no packet leaves its namespaces.
+# cluster.sh: four hosts on this machine, for the tests of launchers. Root; no packet leaves its namespaces. There may be
+# several clusters at a time, each in a folder of its own.
 #
 #   cluster.sh up [docker] [swarm] [registry] [slurm]   the hosts mgr, w1, w2, w3 with sshd, and what is named
 #   cluster.sh down                                     ends all of it; fine when nothing is up
 #   cluster.sh ext CMD…        runs CMD as the user outside the cluster: ssh, docker and slurm know the hosts there
 #   cluster.sh on HOST CMD…    runs CMD on a host, without ssh
 #   cluster.sh shape RATE      each host's link, both ways: 100mbit; "off" for none
+#   cluster.sh sent            what went through the shaped links
 #   cluster.sh cut HOST        takes the link away; mend HOST gives it back
 #   cluster.sh kill HOST       everything on the host dies at once, as when the power goes; boot HOST starts it again
 #   cluster.sh left PID…       what is left of runs on any host, and here of the dmlx runs with these ids; status 1 if any
 #
 # A host is a network, mount, uts, ipc and pid namespace with an address on the hub's bridge, a home folder, /run and
-# /tmp of its own, and this machine's programs. All files lie in $DMLX_CLUSTER.
+# /tmp of its own, and this machine's programs. All files lie in $DMLX_CLUSTER, by which the namespaces and control groups are
+# named too; addresses are the same in every cluster, whose network is its own. Who brought one up and died without taking it
+# down is found by /run/dmlxt-*-owner when the next one comes up.
 set -uo pipefail
 
 folder=${DMLX_CLUSTER:-/var/tmp/dmlxtest-cluster}
-prefix=dmlxt-
+prefix=dmlxt-$(cksum <<<"$folder" | cut -d' ' -f1)-
+owner=/run/${prefix}owner
 hub=10.77.0.254
 ext=10.77.0.100
 names=(mgr w1 w2 w3)
@@ -244,6 +249,15 @@ slurm_is_idle() {
     [ "$(in_ext sinfo -h -N -t idle -o %N | sort -u | wc -l)" = 3 ]
 }
 
+# Takes down the clusters whose owner, the process that called `up`, is no more.
+sweep() {
+    local file pid at
+    for file in /run/dmlxt-*-owner; do
+        read -r pid at 2>/dev/null <"$file" || continue
+        [ -e "/proc/$pid" ] || DMLX_CLUSTER=$at "$0" down
+    done
+}
+
 up() {
     [ "$(id -u)" = 0 ] || die "needs root"
     with_docker=no
@@ -251,7 +265,9 @@ up() {
     for part in "$@"; do
         case $part in docker | swarm | registry) with_docker=yes ;; esac
     done
+    sweep
     down 2>/dev/null
+    echo "$PPID $folder" >"$owner"
     mkdir -p "$folder" && chmod 755 "$folder"
     network_up
     user_files
@@ -300,7 +316,7 @@ down() {
     until_true 5 rm -rf "$folder"
     find /sys/fs/cgroup -mindepth 2 -depth -type d -path "*/$prefix*" -exec rmdir {} \; 2>/dev/null
     rm -rf "$folder"
-    return 0
+    rm -f "$owner"
 }
 
 no_process_in() {
@@ -317,6 +333,14 @@ shape() {
         fi
         tc -n $prefix"$name" qdisc replace dev eth0 root tbf rate "$1" burst 64kb latency 20ms
         tc -n ${prefix}hub qdisc replace dev "v-$name" root tbf rate "$1" burst 64kb latency 20ms
+    done
+}
+
+sent() {
+    local name
+    for name in "${names[@]}"; do
+        echo "$name, out: $(tc -n $prefix"$name" -s qdisc show dev eth0 | head -2 | tr '\n' ' ')"
+        echo "$name, in: $(tc -n ${prefix}hub -s qdisc show dev "v-$name" | head -2 | tr '\n' ' ')"
     done
 }
 
@@ -358,6 +382,7 @@ down) down ;;
 ext) in_ext "$@" ;;
 on) on_host "$@" ;;
 shape) shape "$@" ;;
+sent) sent ;;
 cut) ip -n ${prefix}hub link set "v-$1" down ;;
 mend) ip -n ${prefix}hub link set "v-$1" up ;;
 kill) kill -KILL "$(cat "$folder/$1/pid")" ;;

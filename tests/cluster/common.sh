@@ -61,10 +61,11 @@ until_true() {
     done
 }
 
-# dmlx itself, not its keeper, which has the same command line, nor the shells around it.
+# dmlx itself, not its keeper, which has the same command line, nor the shells around it, nor that of another test.
 run_of() {
     local pid
     for pid in $(pgrep -f -- "$program run c.cfg -o $1 "); do
+        [ "/proc/$pid/cwd" -ef "$work" ] || continue
         [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$(basename "$program" | cut -c1-15)" ] || echo "$pid"
     done
 }

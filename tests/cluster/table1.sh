@@ -60,10 +60,5 @@ cat local.models
 for name in ssh swarm; do
     cmp -s local.models $name.models && echo "the same on $name, bit for bit" || fault "other models on $name: $(cat $name.models)"
 done
-printf '\n== what went through the shaped links (root qdisc of each host, both ways)\n'
-for name in mgr w1 w2 w3; do
-    for at in "dmlxt-$name eth0" "dmlxt-hub v-$name"; do
-        set -- $at
-        echo "$name $2: $(tc -n "$1" -s qdisc show dev "$2" | head -2 | tr '\n' ' ')"
-    done
-done
+printf '\n== what went through the shaped links\n'
+"$here/cluster.sh" sent
