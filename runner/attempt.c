@@ -570,16 +570,14 @@ run_watched(attempt_t *attempt, const char *text)
         add_note(attempt, words);
 }
 
-attempt_outcome_t
-attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, const char *const *hosts,
-            fault_t *fault)
+static attempt_t
+attempt_begin(const attempt_setting_t *setting, const plan_cell_t *cell,
+              const experiment_t *experiment, const char *const *hosts, fault_t *fault)
 {
-    experiment_t experiment = {0};
-    plan_experiment(setting->plan, cell, &experiment);
     attempt_t attempt = {.setting = setting,
                          .cell = cell,
                          .lent = hosts,
-                         .cluster = &experiment.cluster,
+                         .cluster = &experiment->cluster,
                          .result = result_unknown(),
                          .startup_s = NAN,
                          .outcome = ATTEMPT_DONE,
@@ -592,7 +590,43 @@ attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, const cha
     snprintf(attempt.phase, sizeof attempt.phase, "while joining");
     record_attempt_id(attempt.id);
     record_time(attempt.started);
+    return attempt;
+}
 
+static void
+attempt_end(attempt_t *attempt)
+{
+    free(attempt->folder);
+    free(attempt->model.bytes);
+    free(attempt->checkpoint.bytes);
+    for (int rank = 0; rank < attempt->cell->nodes; rank++)
+        free(attempt->hosts[rank]);
+    free(attempt->hosts);
+    free(attempt->is_renewed);
+    free(attempt->n_respawns);
+}
+
+attempt_outcome_t
+attempt_deny(const attempt_setting_t *setting, const plan_cell_t *cell, const char *why,
+             fault_t *fault)
+{
+    experiment_t experiment = {0};
+    plan_experiment(setting->plan, cell, &experiment);
+    attempt_t attempt = attempt_begin(setting, cell, &experiment, NULL, fault);
+    lose(&attempt, ATTEMPT_FAILED, "%s", why);
+    settle(&attempt);
+    attempt_end(&attempt);
+    experiment_free(&experiment);
+    return attempt.outcome;
+}
+
+attempt_outcome_t
+attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, const char *const *hosts,
+            fault_t *fault)
+{
+    experiment_t experiment = {0};
+    plan_experiment(setting->plan, cell, &experiment);
+    attempt_t attempt = attempt_begin(setting, cell, &experiment, hosts, fault);
     record_error_t error;
     char *text = plan_cell_text(setting->plan, cell);
     char *cfg = memory_format("runs/%s-r%d/cell.cfg", cell->id, cell->repeat);
@@ -606,14 +640,7 @@ attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell, const cha
 
     free(cfg);
     free(text);
-    free(attempt.folder);
-    free(attempt.model.bytes);
-    free(attempt.checkpoint.bytes);
-    for (int rank = 0; rank < cell->nodes; rank++)
-        free(attempt.hosts[rank]);
-    free(attempt.hosts);
-    free(attempt.is_renewed);
-    free(attempt.n_respawns);
+    attempt_end(&attempt);
     experiment_free(&experiment);
     return attempt.outcome;
 }

@@ -41,4 +41,8 @@ typedef struct attempt_setting {
 attempt_outcome_t attempt_run(const attempt_setting_t *setting, const plan_cell_t *cell,
                               const char *const *hosts, fault_t *fault);
 
+// Writes the row of a run that cannot be started, for that reason: ATTEMPT_FAILED, or ATTEMPT_IO.
+attempt_outcome_t attempt_deny(const attempt_setting_t *setting, const plan_cell_t *cell,
+                               const char *why, fault_t *fault);
+
 #endif

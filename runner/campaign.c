@@ -282,7 +282,25 @@ static bool
 wants(const plan_cell_t *cell, void *context)
 {
     const crew_t *crew = context;
-    return series_wants(crew->series, cell);
+    return series_can_run(crew->series, cell) && series_wants(crew->series, cell);
+}
+
+// Writes down the runs that the cluster cannot do: the rest of the matrix goes on.
+static void
+deny_runs(campaign_t *campaign, const series_t *series)
+{
+    attempt_setting_t setting = setting_of(campaign, series);
+    for (size_t i = 0; i < series->plan->n_cells && !campaign->stops; i++) {
+        const plan_cell_t *cell = &series->plan->cells[i];
+        fault_t fault = {{0}};
+        if (series_can_run(series, cell) || !series_wants(series, cell))
+            continue;
+        if (attempt_deny(&setting, cell, series->shortfall.why.text, &fault) == ATTEMPT_IO) {
+            progress_note(&campaign->progress, "dmlx run: %s", fault.text);
+            stop(campaign, STATUS_RUN_FAILED);
+        }
+        campaign->n_denied++;
+    }
 }
 
 static void
@@ -329,9 +347,11 @@ campaign_run(campaign_t *campaign)
         int status = STATUS_DONE;
         if (campaign->n_series > 1) // the launcher was last prepared for another one
             status = series_prepare(series, campaign->run_id);
-        if (status == STATUS_DONE)
-            run_series(campaign, series);
-        else
+        if (status != STATUS_DONE) {
             stop(campaign, status);
+            return;
+        }
+        deny_runs(campaign, series);
+        run_series(campaign, series);
     }
 }

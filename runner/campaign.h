@@ -18,6 +18,7 @@ typedef struct campaign {
     progress_t progress;
     int n_begun;       // runs, with those that were done before
     int n_failed;      // runs that have no row after all their attempts
+    int n_denied;      // runs that the cluster could not start
     int status;        // what stopped it (command.h); STATUS_DONE while it goes on
     atomic_bool stops; // it is to end
 } campaign_t;

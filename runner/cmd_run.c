@@ -163,6 +163,22 @@ free_series(run_t *run)
     diag_free(run->diag);
 }
 
+static int
+tell_failures(const campaign_t *campaign)
+{
+    if (campaign->n_denied > 0)
+        fprintf(stderr,
+                "dmlx run: %d run%s could not be started on this cluster; the same command "
+                "tries again\n",
+                campaign->n_denied, campaign->n_denied == 1 ? "" : "s");
+    if (campaign->n_failed > 0)
+        fprintf(stderr, "dmlx run: %d run%s failed; the same command tries again\n",
+                campaign->n_failed, campaign->n_failed == 1 ? "" : "s");
+    return campaign->n_denied > 0   ? STATUS_CLUSTER
+           : campaign->n_failed > 0 ? STATUS_RUN_FAILED
+                                    : STATUS_DONE;
+}
+
 // From a clear plan to the last row.
 static int
 execute(run_t *run)
@@ -202,12 +218,7 @@ execute(run_t *run)
         print_results(run);
     else
         print_resume_command(run);
-    if (campaign.status == STATUS_DONE && campaign.n_failed > 0) {
-        fprintf(stderr, "dmlx run: %d run%s failed; the same command tries again\n",
-                campaign.n_failed, campaign.n_failed == 1 ? "" : "s");
-        return STATUS_RUN_FAILED;
-    }
-    return campaign.status;
+    return campaign.status == STATUS_DONE ? tell_failures(&campaign) : campaign.status;
 }
 
 static int

@@ -407,12 +407,3 @@ fleet_find(fleet_t *fleet, const char *name)
             return &fleet->hosts[i];
     return NULL;
 }
-
-const char *
-fleet_fault(const fleet_t *fleet)
-{
-    for (int i = 0; i < fleet->n_hosts; i++)
-        if (*fleet->hosts[i].fault.text)
-            return fleet->hosts[i].fault.text;
-    return NULL;
-}

@@ -58,9 +58,6 @@ void fleet_close(fleet_t **fleet);
 
 fleet_host_t *fleet_find(fleet_t *fleet, const char *name);
 
-// The first host's fault, or NULL when none has any.
-const char *fleet_fault(const fleet_t *fleet);
-
 // Sees to it that every host has this version: cluster.program, or a copy in its cache.
 void fleet_install(fleet_t *fleet);
 

@@ -44,11 +44,25 @@ int
 launch_check_port(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
     char host[256] = "";
+    fault_t why;
     if (need->n_nodes == 1 || host_ports_are_free(cluster->port))
         return 0;
     gethostname(host, sizeof host - 1);
-    launch_deny_port(cluster, host, fault);
-    return LAUNCH_DENIED;
+    launch_deny_port(cluster, host, &why);
+    return launch_fall_short(need, 1, &why, fault);
+}
+
+int
+launch_fall_short(const launch_need_t *need, int n_nodes_max, const fault_t *why, fault_t *fault)
+{
+    launch_shortfall_t *shortfall = need->shortfall;
+    if (!shortfall || n_nodes_max < need->n_nodes_least) {
+        fault_set(fault, "%s", why->text);
+        return LAUNCH_DENIED;
+    }
+    if (!*shortfall->why.text || n_nodes_max < shortfall->n_nodes_max)
+        *shortfall = (launch_shortfall_t){.n_nodes_max = n_nodes_max, .why = *why};
+    return 0;
 }
 
 void

@@ -59,9 +59,16 @@ enum {
 // Takes a sentence about what is being done that may take minutes.
 typedef void launch_say_t(const char *text);
 
+// Which cells cannot be run, where others can: what prepare() and supply() found.
+typedef struct launch_shortfall {
+    int n_nodes_max; // cells of more nodes cannot be
+    fault_t why;     // names the host and says what to do; "" when all can be run
+} launch_shortfall_t;
+
 // The most that any cell of the plan will ask for: what prepare() checks.
 typedef struct launch_need {
     int n_nodes;             // workers
+    int n_nodes_least;       // of the smallest cell
     int n_hosts;             // that cells are lent at once: cluster_hosts of those side by side
     double cores_a_node;     // real cores, of one node
     bool is_limited;         // a CPU limit is to be enforced
@@ -72,6 +79,7 @@ typedef struct launch_need {
     const char *data_folder; // where it lies here
     const char *data_xxh128; // its checksum
     launch_say_t *say;       // a signal ends what takes long then; NULL: nobody listens
+    launch_shortfall_t *shortfall; // NULL: all cells are to be run, or none
 } launch_need_t;
 
 // One run of one cell. Borrowed until stop().
@@ -132,19 +140,22 @@ typedef struct launcher {
     // Checks, before anything is started, that the cells can be run as the cfg asks: programs,
     // hosts, limits. Starts nothing that stays. May block, for a few seconds, and where an image,
     // program or data has to be copied for cluster.timeout.copy_s.
-    // What was found stands for the cells to come, until the next call.
+    // What was found stands for the cells to come, until the next call. Hosts that cannot take part
+    // are left out; where too few are left for some cells, launch_fall_short decides.
     // LAUNCH_DENIED: the fault says what is missing and what to do. Required.
     int (*prepare)(const cluster_t *cluster, const launch_need_t *need, fault_t *fault);
 
     // Brings to the hosts what the cells' start would else have to wait for, once prepare() found
     // all well; nothing of it runs on return. May block for cluster.timeout.copy_s, and says so.
+    // Leaves out hosts as prepare() does.
     // LAUNCH_DENIED: the fault names the host. Not required: where start() needs nothing more.
     int (*supply)(const cluster_t *cluster, const launch_need_t *need, fault_t *fault);
 
-    // The hosts that cells are lent, each to one cell at a time, at most need.n_hosts and as many
-    // as the largest cell takes, the first first. To be asked after prepare(); *names stay until
-    // clean(). *names NULL: the service behind the launcher places cells, on so many nodes. Not
-    // required: NULL where all processes are on one host, which one cell at a time has.
+    // The hosts that cells are lent, each to one cell at a time, at most need.n_hosts and, but for
+    // a shortfall, as many as the largest cell takes, the first first. To be asked after supply();
+    // *names stay until clean(). *names NULL: the service behind the launcher places cells, on so
+    // many nodes. Not required: NULL where all processes are on one host, which one cell at a time
+    // has.
     int (*pool)(const cluster_t *cluster, const char *const **names);
 
     // Starts the coordinator (or the standalone role) and sends it the text; the workers follow
@@ -206,8 +217,14 @@ extern const launcher_t launcher_local, launcher_ssh, launcher_docker, launcher_
 // The launcher of that name, or NULL.
 const launcher_t *launch_find(const char *name);
 
-// Whether the coordinator could listen at cluster.port of this host, where a cell needs one.
-// LAUNCH_DENIED otherwise.
+// For prepare() and supply(): no cell of more than n_nodes_max can be run, for that reason. 0 when
+// the others are to be run, of which need.shortfall tells; LAUNCH_DENIED when there are none, or
+// all are wanted. `why` and `fault` may be the same.
+int launch_fall_short(const launch_need_t *need, int n_nodes_max, const fault_t *why,
+                      fault_t *fault);
+
+// Whether the coordinator could listen at cluster.port of this host, where a cell needs one. If
+// not, only cells without one can be run.
 int launch_check_port(const cluster_t *cluster, const launch_need_t *need, fault_t *fault);
 // The sentence for it.
 void launch_deny_port(const cluster_t *cluster, const char *host, fault_t *fault);

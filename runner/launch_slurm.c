@@ -70,10 +70,11 @@ slurm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
     }
     free(nodes);
     if (n_nodes_up < need->n_nodes) {
-        fault_set(fault,
+        fault_set(&why,
                   "slurm has %d nodes up with %g cores, and a cell asks for %d; 'sinfo' shows them",
                   n_nodes_up, ceil(need->cores_a_node), need->n_nodes);
-        return LAUNCH_DENIED;
+        if (launch_fall_short(need, n_nodes_up, &why, fault) != 0)
+            return LAUNCH_DENIED;
     }
     ssize_t n = readlink("/proc/self/exe", program_path, sizeof program_path - 1);
     program_path[n > 0 ? n : 0] = 0;

@@ -16,7 +16,8 @@
 // The connections of this process, for all cells of a run: logging in anew for each would cost
 // seconds. Made by prepare(), closed by clean().
 static fleet_t *fleet;
-static int n_lent_max; // of cluster.hosts, the first of them, which prepare() has seen to
+static const char **lent; // names of those that cells may be lent, which prepare() has seen to
+static int n_lent_max;
 
 static bool
 runs_here(const cluster_t *cluster)
@@ -31,53 +32,68 @@ is_lent_too(const cluster_t *cluster)
     return strcmp(cluster->coordinator, "own") == 0;
 }
 
-static int
-deny(fault_t *fault, const char *text)
+// What a host must be able to do, now that it has answered. What it cannot becomes its fault.
+static void
+judge(const cluster_t *cluster, const launch_need_t *need, fleet_host_t *host)
 {
-    fault_set(fault, "%s", text);
-    return LAUNCH_DENIED;
-}
-
-// What a host must be able to do, now that it has answered.
-static int
-judge(const fleet_host_t *host, const launch_need_t *need, fault_t *fault)
-{
-    if (need->is_limited && !*host->survey.limit) {
-        fault_set(fault, "host '%s' cannot limit CPU: %s", host->name, host->survey.limit_fault);
-        return LAUNCH_DENIED;
-    }
-    if (need->cores_a_node > host->survey.facts.cores + 1e-9) {
-        fault_set(fault,
+    const host_survey_t *survey = &host->survey;
+    if (*host->fault.text)
+        return;
+    if (need->is_limited && !*survey->limit)
+        fault_set(&host->fault, "host '%s' cannot limit CPU: %s", host->name, survey->limit_fault);
+    else if (need->cores_a_node > survey->facts.cores + 1e-9)
+        fault_set(&host->fault,
                   "host '%s' has %g cores, and a node is to have %g; take fewer cores a node",
-                  host->name, host->survey.facts.cores, need->cores_a_node);
-        return LAUNCH_DENIED;
-    }
-    if (strcmp(host->survey.data_xxh128, need->data_xxh128) == 0)
-        return 0;
-    if (*host->survey.data_xxh128)
-        fault_set(fault,
+                  host->name, survey->facts.cores, need->cores_a_node);
+    else if (!*survey->data_xxh128)
+        fault_set(&host->fault, "host '%s' has no data set: %s", host->name, survey->data_fault);
+    else if (strcmp(survey->data_xxh128, need->data_xxh128) != 0)
+        fault_set(&host->fault,
                   "host '%s' has other data (xxh128 %s) than this machine (xxh128 %s); leave "
                   "cluster.data_folder out and it is copied",
-                  host->name, host->survey.data_xxh128, need->data_xxh128);
-    else
-        fault_set(fault, "host '%s' has no data set: %s", host->name, host->survey.data_fault);
-    return LAUNCH_DENIED;
+                  host->name, survey->data_xxh128, need->data_xxh128);
+    else if (is_lent_too(cluster) && need->n_nodes > 1 && !survey->is_port_free)
+        launch_deny_port(cluster, host->name, &host->fault);
 }
 
-// The coordinator's ports, on the host it will be on.
+// Whether there is a place for the coordinator of more than one node.
 static int
-check_port(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
+check_coordinator(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
 {
+    if (need->n_nodes == 1 || is_lent_too(cluster))
+        return 0;
     if (runs_here(cluster))
         return launch_check_port(cluster, need, fault);
-    for (int i = 0; i < fleet->n_hosts && need->n_nodes > 1; i++) {
-        const fleet_host_t *host = &fleet->hosts[i];
-        bool may_coordinate = is_lent_too(cluster) || strcmp(host->name, cluster->coordinator) == 0;
-        if (may_coordinate && !host->survey.is_port_free) {
-            launch_deny_port(cluster, host->name, fault);
-            return LAUNCH_DENIED;
-        }
+    const fleet_host_t *host = fleet_find(fleet, cluster->coordinator);
+    fault_t why = host->fault;
+    if (!*why.text && !host->survey.is_port_free)
+        launch_deny_port(cluster, host->name, &why);
+    return *why.text ? launch_fall_short(need, 1, &why, fault) : 0;
+}
+
+// Takes those of the hosts that can be lent, and tells of the others.
+static int
+choose_hosts(const cluster_t *cluster, const launch_need_t *need, int n_asked, fault_t *fault)
+{
+    const fault_t *first = NULL;
+    lent = memory_resize(lent, ((size_t)n_asked + 1) * sizeof *lent);
+    n_lent_max = 0;
+    for (int i = 0; i < n_asked; i++) {
+        const fleet_host_t *host = fleet_find(fleet, cluster->hosts.items[i]);
+        if (!*host->fault.text)
+            lent[n_lent_max++] = cluster->hosts.items[i];
+        else if (!first)
+            first = &host->fault;
     }
+    int n_nodes_max = n_lent_max;
+    if (is_lent_too(cluster) && n_lent_max > 1)
+        n_nodes_max--; // its coordinator
+    if (!first)
+        return 0;
+    if (n_nodes_max < need->n_nodes || !need->shortfall)
+        return launch_fall_short(need, n_nodes_max, first, fault);
+    if (need->say)
+        need->say(first->text);
     return 0;
 }
 
@@ -89,7 +105,7 @@ ssh_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
     int n = 0;
     for (; n < need->n_hosts && (size_t)n < cluster->hosts.n_items; n++)
         names[n] = cluster->hosts.items[n];
-    n_lent_max = n;
+    int n_asked = n;
     if (!runs_here(cluster) && !is_lent_too(cluster))
         names[n++] = cluster->coordinator;
     snprintf(data_xxh128, sizeof data_xxh128, "%s", need->data_xxh128);
@@ -105,18 +121,17 @@ ssh_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *fault)
         fleet_copy_data(fleet, need->data_folder);
     survey_question_t question = {.data_name = need->data_name, .port = cluster->port};
     fleet_survey(fleet, &question);
-    if (fleet_fault(fleet))
-        return deny(fault, fleet_fault(fleet));
     for (int i = 0; i < fleet->n_hosts; i++)
-        if (judge(&fleet->hosts[i], need, fault) != 0)
-            return LAUNCH_DENIED;
-    return check_port(cluster, need, fault);
+        judge(cluster, need, &fleet->hosts[i]);
+    int status = choose_hosts(cluster, need, n_asked, fault);
+    return status == 0 ? check_coordinator(cluster, need, fault) : status;
 }
 
 static int
 ssh_pool(const cluster_t *cluster, const char *const **names)
 {
-    *names = (const char *const *)cluster->hosts.items;
+    (void)cluster;
+    *names = lent;
     return n_lent_max;
 }
 
@@ -207,6 +222,8 @@ ssh_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_t 
 {
     (void)cluster;
     fleet_close(&fleet);
+    free(lent);
+    lent = NULL;
     return launch_clean_here(run_id, timeout_ms, fault);
 }
 

@@ -151,47 +151,75 @@ add_data_to_image(const cluster_t *cluster, const launch_need_t *need, fault_t *
     return LAUNCH_DENIED;
 }
 
+static void
+drop_node(int index)
+{
+    free(nodes[index]);
+    memmove(nodes + index, nodes + index + 1, (size_t)(--n_nodes - index) * sizeof *nodes);
+}
+
+// Drops the nodes that cannot run the image. `fault` is of the first of them, "" when all can.
 static int
-check_architectures(const cluster_t *cluster, int n_needed, fault_t *fault)
+check_architectures(const cluster_t *cluster, fault_t *fault)
 {
     container_engine_t engine = engine_of(cluster);
     char *wanted = NULL, *found = NULL;
     const char *of_image[] = {"image", "inspect", "--format", "{{.Architecture}}", image, NULL};
     if (container_call(&engine, of_image, NULL, CONTAINER_CALL_MS, &wanted, fault) != 0)
         return LAUNCH_DENIED;
-    const char **words = memory_new(((size_t)n_needed + 8) * sizeof *words);
+    const char **words = memory_new(((size_t)n_nodes + 8) * sizeof *words);
     words[0] = "node";
     words[1] = "inspect";
     words[2] = "--format";
     words[3] = "{{.Description.Platform.Architecture}}";
-    for (int i = 0; i < n_needed; i++)
+    for (int i = 0; i < n_nodes; i++)
         words[4 + i] = nodes[i];
     int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &found, fault);
     int index = 0;
-    for (char *arch = status == 0 ? strtok(found, "\n") : NULL; arch && status == 0;
-         arch = strtok(NULL, "\n"), index++) {
+    fault_t why = {{0}};
+    for (char *arch = status == 0 ? strtok(found, "\n") : NULL; arch && index < n_nodes;
+         arch = strtok(NULL, "\n")) {
         bool is_same = strcmp(arch, wanted) == 0 ||
                        (strcmp(arch, "x86_64") == 0 && strcmp(wanted, "amd64") == 0) ||
                        (strcmp(arch, "aarch64") == 0 && strcmp(wanted, "arm64") == 0);
-        if (!is_same && has_data_in_image) {
-            fault_set(fault,
+        bool is_fit = is_same || (*cluster->registry && !has_data_in_image);
+        if (is_fit) {
+            index++;
+            continue;
+        }
+        if (has_data_in_image)
+            fault_set(&why,
                       "node '%s' is %s and the image with the data set is for %s; in a swarm of "
                       "several architectures the data lie on every node, where "
                       "cluster.data_folder says",
                       nodes[index], arch, wanted);
-            status = -1;
-        } else if (!is_same && !*cluster->registry) {
-            fault_set(fault,
+        else
+            fault_set(&why,
                       "node '%s' is %s and the image '%s' is for %s; build it for both by "
                       "'dmlx image --source … --platform linux/amd64,linux/arm64'",
                       nodes[index], arch, image, wanted);
-            status = -1;
-        }
+        if (!*fault->text)
+            *fault = why;
+        drop_node(index);
     }
     free(words);
     free(wanted);
     free(found);
     return status == 0 ? 0 : LAUNCH_DENIED;
+}
+
+// Decides what is lent of the nodes that are left. `why` is of the first that is not, "" if none.
+static int
+choose_nodes(const launch_need_t *need, const fault_t *why, fault_t *fault)
+{
+    n_lent_max = need->n_hosts < n_nodes ? need->n_hosts : n_nodes;
+    if (!*why->text)
+        return 0;
+    if (n_nodes < need->n_nodes || !need->shortfall)
+        return launch_fall_short(need, n_nodes, why, fault);
+    if (need->say)
+        need->say(why->text);
+    return 0;
 }
 
 static int
@@ -207,14 +235,15 @@ swarm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
     bool with_managers = cluster->jobs == 1 || need->n_nodes == 1;
     int status = find_nodes(cluster, with_managers, &others, fault);
     char *unfit = text_take(&others);
+    fault_t why = {{0}};
     if (status == 0 && n_nodes < need->n_nodes) {
-        fault_set(fault,
+        fault_set(&why,
                   "%d node%s of the swarm %s '%s' and can take a worker, and a cell asks for %d%s; "
                   "label more: docker node update --label-add %s NODE",
                   n_nodes, n_nodes == 1 ? "" : "s", *cluster->label ? "carry the label" : "are up",
                   cluster->label, need->n_nodes, unfit,
                   *cluster->label ? cluster->label : "KEY=VALUE");
-        status = LAUNCH_DENIED;
+        status = launch_fall_short(need, n_nodes, &why, fault);
     }
     free(unfit);
     free(image);
@@ -224,10 +253,31 @@ swarm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
         status = LAUNCH_DENIED;
     if (status == 0 && !*cluster->data_folder)
         status = add_data_to_image(cluster, need, fault);
-    n_lent_max = need->n_hosts < n_nodes ? need->n_hosts : n_nodes;
-    if (status == 0)
-        status = check_architectures(cluster, n_lent_max, fault);
-    return status;
+    fault_t unlike = {{0}};
+    if (status == 0 && check_architectures(cluster, &unlike) != 0) {
+        fault_set(fault, "%s", unlike.text);
+        status = LAUNCH_DENIED;
+    }
+    return status == 0 ? choose_nodes(need, &unlike, fault) : status;
+}
+
+// Leaves out the nodes that the image did not get to. A coordinator may be placed on any manager.
+static int
+take_spread(const launch_need_t *need, const swarm_spread_t *spread, const fault_t *lost,
+            fault_t *fault)
+{
+    bool is_manager_lost = false;
+    for (int i = n_lent_max; i < spread->n_nodes; i++)
+        is_manager_lost = is_manager_lost || spread->is_lost[i];
+    for (int i = n_lent_max - 1; i >= 0; i--)
+        if (spread->is_lost[i]) {
+            drop_node(i);
+            n_lent_max--;
+        }
+    int n_nodes_max = is_manager_lost && n_lent_max > 1 ? 1 : n_lent_max;
+    if (*lost->text && (n_nodes_max < need->n_nodes || !need->shortfall))
+        return launch_fall_short(need, n_nodes_max, lost, fault);
+    return 0;
 }
 
 // The nodes that the cells' tasks will be placed on: the first of those for workers, and any that
@@ -266,8 +316,15 @@ swarm_supply(const cluster_t *cluster, const launch_need_t *need, fault_t *fault
                              .data_folder = has_data_in_image ? "" : cluster->data_folder,
                              .registry = cluster->registry,
                              .nodes = names,
-                             .n_nodes = n};
-    int status = swarm_spread(&spread, fault);
+                             .n_nodes = n,
+                             .is_lost = memory_new((size_t)n * sizeof *spread.is_lost)};
+    fault_t lost = {{0}};
+    int status = swarm_spread(&spread, &lost);
+    if (status == 0)
+        status = take_spread(need, &spread, &lost, fault);
+    else
+        *fault = lost;
+    free(spread.is_lost);
     free(names);
     free(list);
     return status == 0 ? 0 : LAUNCH_DENIED;

@@ -46,7 +46,9 @@ scheduler_new(const plan_t *plan, int n_jobs, int n_hosts)
     self->leases = memory_new((size_t)n_jobs * sizeof *self->leases);
     self->n_jobs = n_jobs;
     assert(n_jobs > 0);
-    assert(n_hosts == 0 || n_hosts >= scheduler_hosts_max(plan, 1));
+    for (size_t i = 0; i < plan->n_cells && n_hosts > 0; i++)
+        if (hosts_of(plan, &plan->cells[i]) > n_hosts)
+            self->entries[i].state = SETTLED;
     return self;
 }
 

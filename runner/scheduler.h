@@ -29,8 +29,8 @@ typedef struct scheduler scheduler_t;
 // Whether the run is still to be done.
 typedef bool scheduler_wants_t(const plan_cell_t *cell, void *context);
 
-// n_hosts 0: hosts are not lent (the launcher's cells share one machine); else at least as many as
-// the largest cell takes. `plan` is borrowed.
+// n_hosts 0: hosts are not lent (the launcher's cells share one machine). A run that takes more
+// hosts than there are is never started. `plan` is borrowed.
 scheduler_t *scheduler_new(const plan_t *plan, int n_jobs, int n_hosts);
 void scheduler_free(scheduler_t **scheduler);
 

@@ -76,13 +76,16 @@ launch_need_t
 series_need(const plan_t *plan)
 {
     const experiment_t *experiment = &plan->experiment;
-    launch_need_t need = {.is_limited = experiment->cluster.enforce,
+    launch_need_t need = {.n_nodes_least = (int)plan->cells[0].nodes,
+                          .is_limited = experiment->cluster.enforce,
                           .is_respawning = experiment->cluster.on_loss == ON_LOSS_RESPAWN,
                           .n_hosts = scheduler_hosts_max(plan, (int)experiment->cluster.jobs),
                           .data_name = experiment_choice("train.data", experiment->train.data)};
     for (size_t i = 0; i < plan->n_cells; i++) {
         const plan_cell_t *cell = &plan->cells[i];
         need.n_nodes = cell->nodes > need.n_nodes ? (int)cell->nodes : need.n_nodes;
+        need.n_nodes_least =
+            cell->nodes < need.n_nodes_least ? (int)cell->nodes : need.n_nodes_least;
         need.cores_a_node = fmax(need.cores_a_node, cell->cpu_limit);
         need.link_mbit = fmax(need.link_mbit, cell->link_mbit);
     }
@@ -100,6 +103,8 @@ series_prepare(series_t *series, const char *run_id)
     need.run_id = run_id;
     need.data_folder = dataset_folder(series->data);
     need.data_xxh128 = checksum;
+    series->shortfall = (launch_shortfall_t){0};
+    need.shortfall = &series->shortfall;
     fault_t fault = {{0}};
     int status = series->launcher->prepare(cluster, &need, &fault);
     if (status == 0 && series->launcher->supply)
@@ -109,7 +114,21 @@ series_prepare(series_t *series, const char *run_id)
         series->n_hosts = series->launcher->pool(cluster, &names);
     if (signals_stop())
         return series_say(STATUS_INTERRUPTED, "interrupted before the first cell");
-    return status == 0 ? STATUS_DONE : series_say(STATUS_CLUSTER, fault.text);
+    if (status != 0 && *series->shortfall.why.text)
+        series_say_step(series->shortfall.why.text); // it would be next
+    if (status != 0)
+        return series_say(STATUS_CLUSTER, fault.text);
+    if (*series->shortfall.why.text)
+        fprintf(stderr, "dmlx run: %s; cells of more than %d node%s are left out\n",
+                series->shortfall.why.text, series->shortfall.n_nodes_max,
+                series->shortfall.n_nodes_max == 1 ? "" : "s");
+    return STATUS_DONE;
+}
+
+bool
+series_can_run(const series_t *series, const plan_cell_t *cell)
+{
+    return !*series->shortfall.why.text || cell->nodes <= series->shortfall.n_nodes_max;
 }
 
 static char *
@@ -224,7 +243,7 @@ series_survey(const series_t *series, series_survey_t *all)
     all->has_goal = all->has_goal || repeats->ci > 0;
     for (size_t k = 0; k < series->plan->n_cells; k++) {
         const plan_cell_t *cell = &series->plan->cells[k];
-        if (cell->repeat > 1)
+        if (cell->repeat > 1 || !series_can_run(series, cell))
             continue; // each cell is looked at once
         double run_s = pace_cell_s(&series->pace, series->plan, cell);
         size_t n = record_times(series->record, cell->id, times, REPEATS_MAX);

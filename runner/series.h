@@ -37,7 +37,8 @@ typedef struct series {
     char data_known[2 * DATASET_CHECKSUM_BYTES]; // its stamp and checksum
     pace_t pace;
     const launcher_t *launcher;
-    int n_hosts; // that its cells are lent, as the launcher told; 0: none are
+    int n_hosts;                  // that its cells are lent, as the launcher told; 0: none are
+    launch_shortfall_t shortfall; // which of its cells cannot be run, as the launcher told
     record_t *record;
 } series_t;
 
@@ -64,9 +65,9 @@ int series_find_data(series_t *series, const char *folder);
 // is told.
 launch_need_t series_need(const plan_t *plan);
 
-// Has the launcher check that all cells can be run, and bring to the hosts what they need. May take
-// minutes, and says so. A launcher keeps what it found for one series alone: with several it is to
-// be prepared again when the turn of one comes.
+// Has the launcher check that the cells can be run, and bring to the hosts what they need. May take
+// minutes, and says so, and which cells cannot be run where others can. A launcher keeps what it
+// found for one series alone: with several it is to be prepared again when the turn of one comes.
 int series_prepare(series_t *series, const char *run_id);
 
 // Opens the folder of results and writes what describes it.
@@ -82,7 +83,10 @@ int series_draft(const series_t *series);
 // How many seconds a second of work takes, since cells may run side by side: 1 for one at a time.
 double series_span_share(const series_t *series);
 
-// Adds the series to what is known of those before it.
+// Whether the cluster can run the cell.
+bool series_can_run(const series_t *series, const plan_cell_t *cell);
+
+// Adds the runs of the series that the cluster can do to what is known of those before it.
 void series_survey(const series_t *series, series_survey_t *all);
 
 // Whether this repeat of the cell is still to be run, as far as the rows that stand tell.

@@ -25,7 +25,8 @@ typedef struct spread {
     const swarm_spread_t *how;
     char stack[64];
     bool *has_image; // (n_nodes)
-    int n_ready;
+    int n_ready, n_lost;
+    fault_t lost;                // why the first of them is
     long long began_ms, said_ms; // said_ms 0: nothing yet
 } spread_t;
 
@@ -108,34 +109,45 @@ word_failure(const swarm_spread_t *how, const char *node, const char *state, con
                   state, *why ? why : "it said nothing");
 }
 
-// A line of `docker stack ps`: NAME|STATE …|ERROR. -1: the task is lost.
-static int
-take_task(spread_t *spread, char *line, fault_t *fault)
+static void
+lose(spread_t *spread, long index, const fault_t *why)
+{
+    container_say(spread->how->engine, "%s", why->text);
+    if (spread->n_lost++ == 0)
+        spread->lost = *why;
+    spread->how->is_lost[index] = true;
+}
+
+// A line of `docker stack ps`: NAME|STATE …|ERROR.
+static void
+take_task(spread_t *spread, char *line)
 {
     const swarm_spread_t *how = spread->how;
     char *state = strchr(line, '|'), *why = state ? strchr(state + 1, '|') : NULL;
     const char *number = strstr(line, "_node-");
     if (!why || !number || number > state)
-        return 0;
+        return;
     *state++ = *why++ = 0;
     long index = strtol(number + strlen("_node-"), NULL, 10);
-    if (index < 0 || index >= how->n_nodes || spread->has_image[index])
-        return 0;
+    if (index < 0 || index >= how->n_nodes || spread->has_image[index] || how->is_lost[index])
+        return;
     if (strncmp(state, "Complete", 8) == 0) {
         spread->has_image[index] = true;
         spread->n_ready++;
         if (spread->said_ms > 0)
             container_say(how->engine, "node '%s' has the image after %.0f s", how->nodes[index],
                           1e-3 * (double)(process_clock_ms() - spread->began_ms));
-        return 0;
+        return;
     }
     bool is_lost = strncmp(state, "Failed", 6) == 0 || strncmp(state, "Rejected", 8) == 0 ||
                    strncmp(state, "Orphaned", 8) == 0 || strncmp(state, "Shutdown", 8) == 0 ||
                    (strncmp(state, "Pending", 7) == 0 && strstr(why, "no suitable node"));
     state[strcspn(state, " ")] = 0;
-    if (is_lost)
-        word_failure(how, how->nodes[index], state, why, fault);
-    return is_lost ? -1 : 0;
+    if (!is_lost)
+        return;
+    fault_t fault;
+    word_failure(how, how->nodes[index], state, why, &fault);
+    lose(spread, index, &fault);
 }
 
 static int
@@ -147,13 +159,11 @@ look(spread_t *spread, fault_t *fault)
     char *list = NULL;
     if (container_call(spread->how->engine, words, NULL, CONTAINER_CALL_MS, &list, fault) != 0)
         return -1;
-    int status = 0;
     char *rest = NULL;
-    for (char *line = strtok_r(list, "\n", &rest); line && status == 0;
-         line = strtok_r(NULL, "\n", &rest))
-        status = take_task(spread, line, fault);
+    for (char *line = strtok_r(list, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        take_task(spread, line);
     free(list);
-    return status;
+    return 0;
 }
 
 // "'w1', 'w2'": those still waited for. The caller frees it.
@@ -163,7 +173,7 @@ missing(const spread_t *spread)
     text_t text = {0};
     int n = 0;
     for (int i = 0; i < spread->how->n_nodes; i++)
-        if (!spread->has_image[i])
+        if (!spread->has_image[i] && !spread->how->is_lost[i])
             text_add(&text, "%s'%s'", n++ > 0 ? ", " : "", spread->how->nodes[i]);
     return text_take(&text);
 }
@@ -182,33 +192,47 @@ say_progress(spread_t *spread)
     free(names);
 }
 
+// The time is over for those that are still waited for.
+static void
+lose_missing(spread_t *spread, int limit_ms)
+{
+    fault_t why;
+    char *names = missing(spread);
+    fault_set(&why,
+              "the image '%s' is not on %s after %.3g s; give it more by cluster.timeout.copy_s, "
+              "or see why it takes so long",
+              spread->how->image, names, 1e-3 * limit_ms);
+    free(names);
+    if (spread->n_lost == 0)
+        spread->lost = why;
+    for (int i = 0; i < spread->how->n_nodes; i++)
+        if (!spread->has_image[i] && !spread->how->is_lost[i]) {
+            spread->how->is_lost[i] = true;
+            spread->n_lost++;
+        }
+}
+
 static int
 await(spread_t *spread, fault_t *fault)
 {
     int limit_ms = container_long_ms(spread->how->engine);
     struct pollfd signal = {.fd = signals_fd(), .events = POLLIN};
-    while (spread->n_ready < spread->how->n_nodes) {
+    while (spread->n_ready + spread->n_lost < spread->how->n_nodes) {
         if (signals_stop()) {
             fault_set(fault, "interrupted");
             return -1;
         }
-        if (process_clock_ms() - spread->began_ms > limit_ms) {
-            char *names = missing(spread);
-            fault_set(fault,
-                      "the image '%s' is not on %s after %.3g s; give it more by "
-                      "cluster.timeout.copy_s, or see why it takes so long",
-                      spread->how->image, names, 1e-3 * limit_ms);
-            free(names);
-            return -1;
-        }
         if (look(spread, fault) != 0)
             return -1;
-        if (spread->n_ready < spread->how->n_nodes) {
+        if (process_clock_ms() - spread->began_ms > limit_ms) {
+            lose_missing(spread, limit_ms);
+        } else if (spread->n_ready + spread->n_lost < spread->how->n_nodes) {
             say_progress(spread);
             poll(&signal, 1, LOOK_MS);
         }
     }
-    return 0;
+    *fault = spread->lost;
+    return spread->n_ready > 0 ? 0 : -1;
 }
 
 int

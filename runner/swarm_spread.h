@@ -20,10 +20,12 @@ typedef struct swarm_spread {
     const char *data_folder; // to be mounted from each node; "": none
     const char *const *nodes;
     int n_nodes;
+    bool *is_lost; // (n_nodes) filled in: those that do not get it
 } swarm_spread_t;
 
-// Waits until all nodes have it. Blocks at most the engine's limit and some seconds for the stack
-// to come and go. -1: the fault names the node, or says that a signal came.
+// Waits until each node has it, or is lost. Blocks at most the engine's limit and some seconds for
+// the stack to come and go. 0 when any has it; `fault` is then of the first node that is lost, ""
+// when none is. -1: no node has it, a signal came, or the swarm does not answer.
 int swarm_spread(const swarm_spread_t *self, fault_t *fault);
 
 #endif

@@ -6,6 +6,7 @@
 #   swarm=(…)         the words that make it a swarm's
 #   on_cluster WORD…  dmlx as the user outside of the cluster; at most 90 s
 #   refused NAME STATUS WORDS WORD…   a run ends with that status before any cell, and says the words
+#   partly NAME WORDS WORD…   a run ends with status 4, the cell of three nodes failed by the words and that of one done
 #   begin NAME WORD…  a long run of three nodes in the background, past its first round; $run is dmlx, $outer its shell
 #   nothing_left NAME SECONDS [PID]   on any host, in time
 cluster=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/cluster.sh
@@ -50,6 +51,19 @@ refused() {
     expect_equal "status with $name" "$status" "$?"
     grep -qE -e "$words" "$name.err" || fault "$name is not told as '$words': $(cat "$name.err")"
     [ ! -d "refused-$name" ] || ! grep -qs ',done,' "refused-$name/c/runs.csv" || fault "$name: a cell was run"
+}
+
+partly() {
+    local name=$1 words=$2 row left
+    shift 2
+    on_cluster run c.cfg -o "partly-$name" --no-figures "$@" >/dev/null 2>"$name.err"
+    expect_equal "status with $name" 4 "$?"
+    expect_equal "rows with $name" "n1 done n3 failed" "$(awk -F, -v ORS=' ' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        { sub(/-.*/, "", $1); print $1, $at["status"] }' "partly-$name/c/runs.csv" | xargs -n 2 | sort | xargs)"
+    row=$(grep '^n3-' "partly-$name/c/runs.csv")
+    grep -qE -e "$words" <<<"$row" || fault "$name is not told as '$words': $row"
+    grep -qE -e "$words.*; cells of more than [12] nodes? are left out" "$name.err" || fault "$name is told late: $(cat "$name.err")"
+    left=$("$cluster" left) || fault "$name left: $left"
 }
 
 until_true() {

@@ -416,6 +416,30 @@ a_text_that_does_not_come_is_given_up(void **state)
 }
 
 static void
+what_cannot_be_run_leaves_the_rest(void **state)
+{
+    (void)state;
+    launch_shortfall_t shortfall = {0};
+    fault_t why = {"host 'w3' is off"}, port = {"port 7070 is taken"}, fault = {{0}};
+    launch_need_t need = {.n_nodes = 3, .n_nodes_least = 1, .shortfall = &shortfall};
+    assert_int_equal(launch_fall_short(&need, 2, &why, &fault), 0);
+    assert_int_equal(shortfall.n_nodes_max, 2);
+    assert_string_equal(shortfall.why.text, "host 'w3' is off");
+    // The narrower limit stands, whichever comes first.
+    assert_int_equal(launch_fall_short(&need, 1, &port, &fault), 0);
+    assert_int_equal(launch_fall_short(&need, 2, &why, &fault), 0);
+    assert_int_equal(shortfall.n_nodes_max, 1);
+    assert_string_equal(shortfall.why.text, "port 7070 is taken");
+    assert_string_equal(fault.text, "");
+    // Nothing is left that could be run, or nobody wants less than all.
+    assert_int_equal(launch_fall_short(&need, 0, &why, &fault), LAUNCH_DENIED);
+    assert_string_equal(fault.text, "host 'w3' is off");
+    need.shortfall = NULL;
+    assert_int_equal(launch_fall_short(&need, 2, &port, &fault), LAUNCH_DENIED);
+    assert_string_equal(fault.text, "port 7070 is taken");
+}
+
+static void
 launchers_are_found_by_name(void **state)
 {
     (void)state;
@@ -444,6 +468,7 @@ main(void)
         cmocka_unit_test(a_framed_text_leaves_the_stream_open),
         cmocka_unit_test(a_plain_text_is_read_to_its_end),
         cmocka_unit_test(a_text_that_does_not_come_is_given_up),
+        cmocka_unit_test(what_cannot_be_run_leaves_the_rest),
         cmocka_unit_test(launchers_are_found_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

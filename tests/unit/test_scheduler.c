@@ -272,6 +272,24 @@ no_host_is_lent_twice(void **state)
 }
 
 static void
+a_run_that_takes_more_hosts_than_there_are_holds_nobody_up(void **state)
+{
+    (void)state;
+    plan_t *plan = plan_of("3, 1, 2", "2", "");
+    const long order[] = {1, 2, 4, 5};
+    for (int n_jobs = 1; n_jobs <= 2; n_jobs++) {
+        scheduler_t *scheduler = scheduler_new(plan, n_jobs, 2);
+        for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+            assert_int_equal(next(scheduler), order[i]);
+            scheduler_end(scheduler, order[i]);
+        }
+        assert_int_equal(next(scheduler), SCHEDULER_DONE);
+        scheduler_free(&scheduler);
+    }
+    plan_free(plan);
+}
+
+static void
 the_time_of_all_follows_from_what_fits_beside_what(void **state)
 {
     (void)state;
@@ -300,6 +318,7 @@ main(void)
         TEST(a_large_cell_that_is_not_wanted_holds_nobody_up),
         TEST(a_repeat_for_the_interval_waits_for_the_earlier_ones),
         TEST(no_host_is_lent_twice),
+        TEST(a_run_that_takes_more_hosts_than_there_are_holds_nobody_up),
         TEST(the_time_of_all_follows_from_what_fits_beside_what),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
