@@ -2,6 +2,7 @@
 # A swarm behind slow links: nodes that have neither image nor data need longer to pull them than workers may take to
 # join, and the first attempt is a good one all the same. What keeps an image from a node is told with the node, before any
 # cell; Ctrl-C and kill -9 while nodes pull leave nothing.
+# lane: 2
 only_parts="swarm registry"
 . "$(dirname "$0")/common.sh"
 has_need dockerd && has_need docker && has_need docker-registry || { echo "no dockerd or docker-registry"; exit 77; }
