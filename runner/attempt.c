@@ -389,11 +389,17 @@ watch(attempt_t *attempt)
              attempt->has_result ? "model" : "result", attempt->folder);
 }
 
-// Says in the row what was granted otherwise than asked.
+// Says in the row what was granted, or is the limit as the workers read it, otherwise than asked.
 static void
 judge_grant(attempt_t *attempt)
 {
     double asked = attempt->cell->cores_asked, granted = attempt->result.cores_granted;
+    double limit = attempt->result.cores_limit;
+    if (attempt->cluster->enforce && isfinite(limit) && fabs(limit / asked - 1) > grant_tolerance) {
+        char text[96];
+        snprintf(text, sizeof text, "limited to %.3g cores of %.3g asked", limit, asked);
+        add_note(attempt, text);
+    }
     if (!attempt->cluster->enforce || !isfinite(granted) || attempt->result.work_s < grant_least_s)
         return;
     if (fabs(granted / asked - 1) <= grant_tolerance)
