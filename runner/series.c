@@ -194,6 +194,7 @@ int
 series_draft(const series_t *series)
 {
     const launcher_t *launcher = series->launcher;
+    static const char *const data[] = {"--data", "DATA", NULL}; // wherever it will lie
     fault_t fault = {{0}};
     for (size_t k = 0; launcher->draft && k < series->plan->n_cells; k++) {
         const plan_cell_t *cell = &series->plan->cells[k];
@@ -206,7 +207,9 @@ series_draft(const series_t *series)
                                .folder = folder,
                                .n_nodes = (int)cell->nodes,
                                .cpu_limit = experiment.cluster.enforce ? cell->cpu_limit : 0,
-                               .n_threads = (int)cell->threads};
+                               .n_threads = (int)cell->threads,
+                               .arguments = data,
+                               .worker_arguments = data};
         int status = data_make_folder(folder, &fault);
         if (status == 0)
             status = launcher->draft(&experiment.cluster, &draft, &fault);
