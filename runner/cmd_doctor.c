@@ -37,12 +37,12 @@ typedef struct doctor {
     launch_need_t need;
     char data_xxh128[DATASET_CHECKSUM_BYTES];
     char *data_folder;
-    text_t problems; // a line each
-    int n_problems, n_warnings;
-    text_t warnings;
+    text_t problems, warnings; // a line each
+    int n_problems;
+    text_t table; // of the hosts, told behind what is wrong with them
 } doctor_t;
 
-enum { CLOCK_TOLERANCE_S = 1 };
+enum { CLOCK_TOLERANCE_S = 1, THROTTLE_BYTES = 32 };
 
 static void add_line(text_t *text, const char *word, const char *format, va_list arguments)
     __attribute__((format(printf, 3, 0)));
@@ -75,10 +75,39 @@ warn(doctor_t *doctor, const char *format, ...)
     va_start(arguments, format);
     add_line(&doctor->warnings, "note", format, arguments);
     va_end(arguments);
-    doctor->n_warnings++;
 }
 
 // ---- one host ----
+
+// What holds a Pi's clock back, by the bits of its firmware; the same bits 16 higher say that it
+// did since the host came up. "volt hot", "no".
+static void
+throttle_words(int flags, char words[THROTTLE_BYTES])
+{
+    static const char *const names[] = {"volt", "capped", "throttled", "hot"};
+    int n = 0;
+    *words = 0;
+    for (int bit = 0; bit < 4; bit++)
+        if (flags >> bit & 1)
+            n += snprintf(words + n, (size_t)(THROTTLE_BYTES - n), "%s%s", n > 0 ? " " : "",
+                          names[bit]);
+    if (n == 0)
+        strcpy(words, "no");
+}
+
+static void
+judge_throttling(doctor_t *doctor, const char *name, int flags)
+{
+    char words[THROTTLE_BYTES];
+    bool is_now = flags > 0 && (flags & 0xf);
+    if (flags <= 0 || !(is_now || (flags >> 16 & 0xf)))
+        return;
+    throttle_words(is_now ? flags : flags >> 16, words);
+    warn(doctor,
+         "host '%s' %s its clock back%s (%s): where it is hot or throttled, cool it; where it "
+         "lacks volts, use the supply it came with",
+         name, is_now ? "holds" : "held", is_now ? "" : " since it came up", words);
+}
 
 static void
 judge(doctor_t *doctor, const char *name, const host_survey_t *survey, double offset_s, bool trains)
@@ -89,18 +118,15 @@ judge(doctor_t *doctor, const char *name, const host_survey_t *survey, double of
     if (trains && need->cores_a_node > survey->facts.cores + 1e-9)
         problem(doctor, "host '%s' has %g cores, and a node is to have %g; take fewer cores a node",
                 name, survey->facts.cores, need->cores_a_node);
-    if (!*survey->data_xxh128)
+    if (*survey->data_fault)
         problem(doctor, "host '%s' has no data set: %s", name, survey->data_fault);
-    else if (*doctor->data_xxh128 && strcmp(survey->data_xxh128, doctor->data_xxh128) != 0)
+    else if (*survey->data_xxh128 && *doctor->data_xxh128 &&
+             strcmp(survey->data_xxh128, doctor->data_xxh128) != 0)
         problem(doctor,
                 "host '%s' has other data (xxh128 %s) than this machine (xxh128 %s); copy one data "
                 "set to all",
                 name, survey->data_xxh128, doctor->data_xxh128);
-    if (survey->is_throttled == 1)
-        warn(doctor,
-             "host '%s' holds its clock back (heat or a weak supply): cool it, or use the "
-             "supply it came with",
-             name);
+    judge_throttling(doctor, name, survey->throttle_flags);
     if (*survey->facts.governor && strcmp(survey->facts.governor, "performance") != 0)
         warn(doctor, "host '%s' has the governor '%s', so its clock varies; set 'performance'",
              name, survey->facts.governor);
@@ -110,21 +136,22 @@ judge(doctor_t *doctor, const char *name, const host_survey_t *survey, double of
 }
 
 static void
-print_number(double value, int n_digits)
+add_number(text_t *table, double value, int n_digits)
 {
     char text[32] = "-";
     if (isfinite(value))
         snprintf(text, sizeof text, "%.*f", n_digits, value);
-    printf("  %8s", text);
+    text_add(table, "  %8s", text);
 }
 
 static void
-print_header(void)
+add_header(text_t *table)
 {
-    printf("%-16s  %-20s  %-8s  %-8s  %8s  %8s  %8s  %-12s  %8s  %-9s  %-9s  %-16s  %-8s  %-16s  "
-           "%8s\n",
-           "host", "state", "dmlx", "arch", "cores", "GiB", "MHz", "governor", "deg C", "throttled",
-           "limit", "engine", "registry", "data xxh128", "clock s");
+    text_add(table,
+             "%-16s  %-20s  %-8s  %-8s  %8s  %8s  %8s  %-12s  %8s  %-9s  %-9s  %-5s  %-16s  %-8s  "
+             "%-16s  %8s\n",
+             "host", "state", "dmlx", "arch", "cores", "GiB", "MHz", "governor", "deg C",
+             "throttled", "limit", "ports", "engine", "registry", "data xxh128", "clock s");
 }
 
 static const char *
@@ -133,29 +160,39 @@ or_dash(const char *text)
     return *text ? text : "-";
 }
 
-// A row of the table. What was not asked for, or is not known, is a dash.
+// Of what was looked for: there is none, where nothing is told.
+static const char *
+or_none(const launch_host_t *host, const char *text)
+{
+    return *text || !host->is_asked ? or_dash(text) : "none";
+}
+
+// A row of the table. What was not asked for, or is not known, is a dash. `port` 0: any will do.
 static void
-print_host(const launch_host_t *host)
+add_host(text_t *table, const launch_host_t *host, long port)
 {
     const host_survey_t *survey = &host->survey;
-    printf("%-16s  %-20s  %-8s  %-8s", survey->facts.name, or_dash(host->state),
-           or_dash(survey->version), or_dash(survey->facts.arch));
-    print_number(survey->facts.cores > 0 ? survey->facts.cores : NAN, 1);
-    print_number(
+    char throttled[THROTTLE_BYTES] = "-";
+    if (survey->throttle_flags >= 0)
+        throttle_words(survey->throttle_flags, throttled);
+    text_add(table, "%-16s  %-20s  %-8s  %-8s", survey->facts.name, or_dash(host->state),
+             or_dash(survey->version), or_dash(survey->facts.arch));
+    add_number(table, survey->facts.cores > 0 ? survey->facts.cores : NAN, 1);
+    add_number(
+        table,
         survey->facts.memory_bytes > 0 ? (double)survey->facts.memory_bytes / (1 << 30) : NAN, 1);
-    print_number(survey->clock_mhz, 0);
-    printf("  %-12s", or_dash(survey->facts.governor));
-    print_number(survey->temperature_c, 0);
-    printf("  %-9s  %-9s  %-16s  %-8s  %-16.16s",
-           survey->is_throttled < 0 ? "-"
-           : survey->is_throttled   ? "yes"
-                                    : "no",
-           *survey->limit || !host->is_asked ? or_dash(survey->limit) : "none",
-           *survey->engine || !host->is_asked ? or_dash(survey->engine) : "none",
-           or_dash(survey->registry),
-           *survey->data_xxh128 || !host->is_asked ? or_dash(survey->data_xxh128) : "none");
-    print_number(host->clock_offset_s, 2);
-    printf("\n");
+    add_number(table, survey->clock_mhz, 0);
+    text_add(table, "  %-12s", or_dash(survey->facts.governor));
+    add_number(table, survey->temperature_c, 0);
+    text_add(
+        table, "  %-9s  %-9s  %-5s  %-16s  %-8s  %-16.16s", throttled, or_none(host, survey->limit),
+        !host->is_asked        ? "-"
+        : port == 0            ? "any"
+        : survey->is_port_free ? "free"
+                               : "taken",
+        or_none(host, survey->engine), or_dash(survey->registry), or_dash(survey->data_xxh128));
+    add_number(table, host->clock_offset_s, 2);
+    text_add(table, "\n");
 }
 
 // ---- a cluster ----
@@ -192,11 +229,15 @@ look_at_fleet(doctor_t *doctor, const fleet_t *fleet, const char *coordinator)
         bool is_own = coordinator && strcmp(coordinator, "own") == 0;
         bool coordinates = coordinator && strcmp(host->name, coordinator) == 0;
         if (!host->has_survey) {
-            printf("%-16s  unreachable or without dmlx\n", host->name);
+            row.clock_offset_s = row.survey.clock_mhz = row.survey.temperature_c = NAN;
+            row.survey.throttle_flags = -1;
+            strcpy(row.state, *host->arch ? "without dmlx" : "unreachable");
+            snprintf(row.survey.facts.arch, sizeof row.survey.facts.arch, "%s", host->arch);
+            add_host(&doctor->table, &row, 0);
             problem(doctor, "%s", host->fault.text);
             continue;
         }
-        print_host(&row);
+        add_host(&doctor->table, &row, doctor->experiment.cluster.port);
         judge(doctor, host->name, &host->survey, host->clock_offset_s, !coordinates);
         if ((coordinates || is_own) && !host->survey.is_port_free)
             judge_port(doctor, host->name);
@@ -228,7 +269,7 @@ examine_fleet(doctor_t *doctor, const char *run_id)
         fleet_copy_data(fleet, doctor->data_folder);
     survey_question_t question = question_of(doctor);
     fleet_survey(fleet, &question);
-    print_header();
+    add_header(&doctor->table);
     look_at_fleet(doctor, fleet, is_here ? NULL : cluster->coordinator);
     fleet_close(&fleet);
     if (is_here && launch_check_port(cluster, &doctor->need, &fault) != 0)
@@ -242,8 +283,8 @@ examine_this_host(doctor_t *doctor)
     launch_host_t host = {.state = "here", .is_asked = true};
     survey_question_t question = question_of(doctor);
     host_survey_make(&question, &host.survey);
-    print_header();
-    print_host(&host);
+    add_header(&doctor->table);
+    add_host(&doctor->table, &host, doctor->experiment.cluster.port);
     if (is_local)
         judge(doctor, host.survey.facts.name, &host.survey, 0, true);
     if (is_local && !host.survey.is_port_free)
@@ -256,7 +297,7 @@ static void
 take_host(const launch_host_t *host, void *context)
 {
     doctor_t *doctor = context;
-    print_host(host);
+    add_host(&doctor->table, host, 0); // the coordinator is elsewhere
     if (host->is_misleading)
         problem(doctor, "%s", host->fault.text);
     else if (*host->fault.text)
@@ -272,12 +313,14 @@ examine_service(doctor_t *doctor, const launcher_t *launcher)
     survey_question_t question = question_of(doctor);
     fault_t fault = {{0}};
     question.data_folder = doctor->data_folder;
+    question.run_id = doctor->need.run_id;
     if (launcher->hosts && launcher->hosts(cluster, &question, take_host, doctor, &fault) != 0)
         problem(doctor, "%s", fault.text); // prepare() would say the same
     else if (launcher->prepare(cluster, &doctor->need, &fault) != 0)
         problem(doctor, "%s", fault.text);
     else
-        printf("launcher %s can start what the experiment asks for\n", launcher->name);
+        text_add(&doctor->table, "launcher %s can start what the experiment asks for\n",
+                 launcher->name);
 }
 
 static void
@@ -362,9 +405,11 @@ examine_file(const doctor_options_t *options, const char *path)
     }
     keeper_end(&keeper);
     char *problems = text_take(&doctor.problems), *warnings = text_take(&doctor.warnings);
-    printf("%s%s", problems, warnings);
+    char *table = text_take(&doctor.table);
+    printf("%s%s%s%s", problems, warnings, *problems || *warnings ? "\n" : "", table);
     if (doctor.n_problems == 0)
         printf("a run of '%s' can start\n", path);
+    free(table);
     free(problems);
     free(warnings);
     free(doctor.data_folder);

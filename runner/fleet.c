@@ -158,6 +158,9 @@ start_task(fleet_t *fleet, int index, const char *script, const char *remote, ta
                                  .log_path = task->log,
                                  .pipe_out = true,
                                  .death_signal = SIGTERM};
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    host->asked_s = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
     return process_start(&options, &task->process, &host->fault);
 }
 

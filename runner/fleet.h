@@ -35,7 +35,8 @@ typedef struct fleet_host {
     char *data_folder;    // of the data set there; NULL: the roles look for themselves
     bool has_program, has_data; // in the cache, when we came
     bool has_survey;
-    double clock_offset_s; // its clock less ours
+    double asked_s;        // our clock, seconds since 1970, when it was last asked for something
+    double clock_offset_s; // its clock less ours, with the way there: a tenth of a second
     host_survey_t survey;
     fault_t fault; // the first thing that went wrong; "" when nothing did
 } fleet_host_t;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/memory.h"
@@ -208,14 +207,13 @@ static void
 take_survey(fleet_t *fleet, fleet_host_t *host, const char *heard)
 {
     (void)fleet;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     if (host_survey_parse(heard, &host->survey) != 0) {
         fault_set(&host->fault, "host '%s' answers what is no survey: '%.60s'", host->name, heard);
         return;
     }
     host->has_survey = true;
-    host->clock_offset_s = host->survey.clock_s - ((double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
+    // Not by when we read the answer: a slower host may have been waited for meanwhile.
+    host->clock_offset_s = host->survey.clock_s - host->asked_s;
 }
 
 void

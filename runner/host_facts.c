@@ -187,7 +187,9 @@ read_throttling(const char *root, host_sample_t *sample)
     char text[64];
     if (kernel_file_read(root, "/sys/devices/platform/soc/soc:firmware/get_throttled", text,
                          sizeof text) == 0)
-        sample->is_throttled = (strtoul(text, NULL, 16) & 0xf) != 0;
+        sample->throttle_flags = (int)strtoul(text, NULL, 16);
+    if (sample->throttle_flags >= 0)
+        sample->is_throttled = (sample->throttle_flags & 0xf) != 0;
     sample->throttle_count = (int64_t)kernel_file_number(
         root, "/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count", -1);
 }
@@ -201,7 +203,8 @@ host_sample_read(const char *root, host_sample_t *sample)
                               .steal_s = NAN,
                               .busy_s = NAN,
                               .throttle_count = -1,
-                              .is_throttled = -1};
+                              .is_throttled = -1,
+                              .throttle_flags = -1};
     if (!isfinite(sample->temperature_c))
         sample->temperature_c = read_sensor(root);
     read_times(root, sample);

@@ -30,6 +30,7 @@ typedef struct host_sample {
     double busy_s;             // CPU time in use by anybody, since boot, all cores
     int64_t throttle_count;    // thermal throttling events since boot; -1
     int is_throttled;          // the host holds its clock back now (heat, weak supply); -1
+    int throttle_flags;        // a Raspberry Pi's, as its firmware tells them: 0x50005; -1
     int64_t memory_free_bytes; // that a new process could have
 } host_sample_t;
 

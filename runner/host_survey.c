@@ -106,14 +106,17 @@ host_survey_make(const survey_question_t *question, host_survey_t *survey)
 {
     static const char *const kinds[] = {
         [LIMITS_V1] = "cgroup v1", [LIMITS_V2] = "cgroup v2", [LIMITS_SCOPE] = "systemd"};
+    struct timespec now;
     *survey = (host_survey_t){.is_port_free = true};
+    clock_gettime(CLOCK_REALTIME, &now);
+    survey->clock_s = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
     snprintf(survey->version, sizeof survey->version, "%s", version_text());
     host_facts_read("", &survey->facts);
     host_sample_t sample;
     host_sample_read("", &sample);
     survey->temperature_c = sample.temperature_c;
     survey->clock_mhz = sample.clock_mhz;
-    survey->is_throttled = sample.is_throttled;
+    survey->throttle_flags = sample.throttle_flags;
     fault_t why = {{0}};
     limits_host_t host;
     if (limits_available(&why) && limits_probe("", &host, &why) == 0)
@@ -127,9 +130,6 @@ host_survey_make(const survey_question_t *question, host_survey_t *survey)
         strcpy(survey->registry, is_reached(question->registry) ? "yes" : "no");
     if (question->data_name)
         look_at_data(question->data_name, question->data_folder, survey);
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    survey->clock_s = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static json_t *
@@ -149,7 +149,7 @@ host_survey_text(const host_survey_t *survey)
         "kernel", facts->kernel, "governor", facts->governor, "n_cpus", facts->n_cpus, "cores",
         number(facts->cores), "memory_bytes", (json_int_t)facts->memory_bytes, "clock_mhz_max",
         number(facts->clock_mhz_max), "temperature_c", number(survey->temperature_c), "clock_mhz",
-        number(survey->clock_mhz), "is_throttled", survey->is_throttled, "limit", survey->limit,
+        number(survey->clock_mhz), "throttle_flags", survey->throttle_flags, "limit", survey->limit,
         "limit_fault", survey->limit_fault, "is_port_free", survey->is_port_free, "data_xxh128",
         survey->data_xxh128, "data_fault", survey->data_fault, "clock_s", survey->clock_s, "engine",
         survey->engine, "registry", survey->registry);
@@ -193,7 +193,7 @@ host_survey_parse(const char *text, host_survey_t *survey)
     facts->clock_mhz_max = take_number(object, "clock_mhz_max");
     survey->temperature_c = take_number(object, "temperature_c");
     survey->clock_mhz = take_number(object, "clock_mhz");
-    survey->is_throttled = (int)json_integer_value(json_object_get(object, "is_throttled"));
+    survey->throttle_flags = (int)json_integer_value(json_object_get(object, "throttle_flags"));
     take_text(object, "limit", survey->limit, sizeof survey->limit);
     take_text(object, "limit_fault", survey->limit_fault, sizeof survey->limit_fault);
     survey->is_port_free = json_is_true(json_object_get(object, "is_port_free"));

@@ -15,7 +15,7 @@ typedef struct host_survey {
     char version[32];
     host_facts_t facts;
     double temperature_c, clock_mhz; // NAN where the host does not tell
-    int is_throttled;                // held back by heat or a weak supply; -1 where it is not told
+    int throttle_flags;              // of a Pi's firmware (host_sample_t); -1 where it is not told
     char limit[16];                  // how a CPU limit is set: "cgroup v1"; "" when it cannot be
     char limit_fault[SURVEY_TEXT_BYTES];
     char engine[48];  // container engine that answers: "docker 20.10.24"; "" for none, or not asked
@@ -23,7 +23,7 @@ typedef struct host_survey {
     bool is_port_free; // cluster.port and the next one; true for port 0
     char data_xxh128[33];
     char data_fault[SURVEY_TEXT_BYTES]; // why there is none
-    double clock_s;                     // seconds since 1970, when it answered
+    double clock_s;                     // seconds since 1970, when it began to look
 } host_survey_t;
 
 typedef struct survey_question {
@@ -31,6 +31,7 @@ typedef struct survey_question {
     long port;                           // 0: any will do
     bool is_about_engines;
     const char *registry; // "registry:5000"; NULL or "": none
+    const char *run_id;   // keeper_run_id, for what has to be started somewhere to ask
 } survey_question_t;
 
 // Looks at this host. Takes about as long as reading the data set.

@@ -10,6 +10,7 @@
 
 #include "runner/container.h"
 #include "runner/keeper.h"
+#include "runner/launch_hosts.h"
 #include "runner/launch_pipes.h"
 #include "runner/limits.h"
 #include "runner/memory.h"
@@ -162,10 +163,10 @@ container_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fa
 
 #define CONTAINER_LAUNCHER(word, text)                                                             \
     {                                                                                              \
-        .name = word, .summary = text, .prepare = container_prepare, .start = container_start,     \
-        .stream = launch_pipes_stream, .fd = launch_pipes_fd, .host = launch_pipes_host,           \
-        .respawn = launch_pipes_respawn, .stop = launch_pipes_stop,                                \
-        .clean_ms_max = CONTAINER_CALL_MS, .clean = container_clean,                               \
+        .name = word, .summary = text, .prepare = container_prepare,                               \
+        .hosts = launch_container_hosts, .start = container_start, .stream = launch_pipes_stream,  \
+        .fd = launch_pipes_fd, .host = launch_pipes_host, .respawn = launch_pipes_respawn,         \
+        .stop = launch_pipes_stop, .clean_ms_max = CONTAINER_CALL_MS, .clean = container_clean,    \
     }
 
 const launcher_t launcher_docker = CONTAINER_LAUNCHER("docker", "containers of one docker engine");

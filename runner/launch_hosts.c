@@ -11,20 +11,52 @@
 
 #include "runner/container.h"
 #include "runner/memory.h"
+#include "runner/swarm_spread.h"
+#include "runner/text.h"
 
 enum { NODES_MAX = 10000, PATH_BYTES = 4096 };
 
+static const launch_host_t unknown = {
+    .survey = {.temperature_c = NAN,
+               .clock_mhz = NAN,
+               .throttle_flags = -1,
+               .is_port_free = true}, // of another network, or nobody's
+    .clock_offset_s = NAN};
+
+static double
+now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+// How far off a clock is for certain that was read at some moment between two of ours: what a
+// service runs begins when it likes.
+static double
+certain_offset(double clock_s, double from_s, double to_s)
+{
+    return clock_s < from_s ? clock_s - from_s : clock_s > to_s ? clock_s - to_s : 0;
+}
+
 // --- a swarm ---
 
+// The rows of the table, and what the nodes were asked.
+typedef struct swarm_nodes {
+    launch_host_t *hosts; // (n)
+    int n;
+    const char **names; // (n_asked) of those that take tasks
+    int *index;         // (n_asked) in hosts
+    int n_asked;
+} swarm_nodes_t;
+
 static void
-tell_node(char *line, launch_tell_t *tell, void *context)
+take_node(const char *line, swarm_nodes_t *nodes)
 {
-    launch_host_t host = {.survey = {.temperature_c = NAN, .clock_mhz = NAN, .is_throttled = -1},
-                          .clock_offset_s = NAN};
+    launch_host_t host = unknown;
     host_survey_t *survey = &host.survey;
     char state[20], availability[20], role[20], version[32];
     long long nano_cpus, memory_bytes;
-    survey->is_port_free = true; // of the overlay network, which is a cell's own
     if (sscanf(line, "%255s %19s %19s %19s %31s %lld %lld %31s", survey->facts.name, state,
                availability, role, survey->facts.arch, &nano_cpus, &memory_bytes, version) != 8)
         return;
@@ -42,17 +74,90 @@ tell_node(char *line, launch_tell_t *tell, void *context)
                   "node '%s' of the swarm takes no tasks (%s); docker node update "
                   "--availability active %s",
                   survey->facts.name, availability, survey->facts.name);
-    tell(&host, context);
+    else
+        nodes->index[nodes->n_asked++] = nodes->n;
+    nodes->hosts[nodes->n++] = host;
+}
+
+// What dmlx said in a container there. The swarm's own words stand for what a container cannot see.
+static void
+take_facts(const char *answer, const cluster_t *cluster, double from_s, launch_host_t *host)
+{
+    host_survey_t survey = unknown.survey;
+    if (!answer || host_survey_parse(answer, &survey) != 0)
+        return;
+    strcpy(survey.facts.name, host->survey.facts.name);
+    strcpy(survey.facts.arch, host->survey.facts.arch);
+    strcpy(survey.engine, host->survey.engine);
+    strcpy(survey.limit, "docker"); // as the stack file has it
+    survey.facts.cores = host->survey.facts.cores;
+    survey.facts.memory_bytes = host->survey.facts.memory_bytes;
+    if (!*cluster->data_folder) // it is in the image that the run makes
+        survey.data_fault[0] = 0;
+    host->survey = survey;
+    host->is_asked = true;
+    host->clock_offset_s = certain_offset(survey.clock_s, from_s, now_s());
+}
+
+static char *
+facts_command(const cluster_t *cluster, const survey_question_t *question)
+{
+    text_t text = {0};
+    text_add(&text, "\"doctor\", \"--facts\"");
+    if (*cluster->registry)
+        text_add(&text, ", \"--registry\", \"%s\"", cluster->registry);
+    if (*cluster->data_folder)
+        text_add(&text, ", \"--data\", \"/data\", \"--data-name\", \"%s\"", question->data_name);
+    return text_take(&text);
+}
+
+// Asks the nodes that take tasks by a task on each. Without an image there is nothing to run: that
+// is for prepare() to tell.
+static void
+ask_swarm(const container_engine_t *engine, const cluster_t *cluster,
+          const survey_question_t *question, swarm_nodes_t *nodes)
+{
+    char *image = container_image(cluster);
+    size_t n = (size_t)nodes->n_asked + 1;
+    char *command = facts_command(cluster, question);
+    swarm_spread_t spread = {.engine = engine,
+                             .run_id = question->run_id,
+                             .image = image,
+                             .registry = cluster->registry,
+                             .data_folder = cluster->data_folder,
+                             .nodes = nodes->names,
+                             .n_nodes = nodes->n_asked,
+                             .command = command,
+                             .faults = memory_new(n * sizeof *spread.faults),
+                             .answers = memory_new(n * sizeof *spread.answers)};
+    for (int i = 0; i < nodes->n_asked; i++)
+        nodes->names[i] = nodes->hosts[nodes->index[i]].survey.facts.name;
+    double from_s = now_s();
+    fault_t why;
+    if (nodes->n_asked > 0 && container_check(engine, cluster, image, &why) == 0)
+        swarm_spread(&spread, &why);
+    for (int i = 0; i < nodes->n_asked; i++) {
+        launch_host_t *host = &nodes->hosts[nodes->index[i]];
+        host->fault = spread.faults[i];
+        host->is_misleading = *host->fault.text;
+        take_facts(spread.answers[i], cluster, from_s, host);
+        free(spread.answers[i]);
+    }
+    free(spread.answers);
+    free(spread.faults);
+    free(command);
+    free(image);
 }
 
 int
 launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, launch_tell_t *tell,
                    void *context, fault_t *fault)
 {
-    container_engine_t engine = {.program = "docker", .context = cluster->context};
+    container_engine_t engine = {.program = "docker",
+                                 .context = cluster->context,
+                                 .long_ms_max = (int)(1000 * cluster->copy_s)};
     static const char *const list[] = {"node", "ls", "-q", NULL};
-    char *ids = NULL, *rows = NULL;
-    (void)question; // the nodes cannot be asked without running something there
+    char *ids = NULL, *rows = NULL, *rest = NULL;
     if (container_call(&engine, list, NULL, CONTAINER_CALL_MS, &ids, fault) != 0)
         return LAUNCH_DENIED;
     const char **words = memory_new((NODES_MAX + 8) * sizeof *words);
@@ -67,16 +172,69 @@ launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, 
     for (char *id = strtok(ids, "\n"); id && n < NODES_MAX; id = strtok(NULL, "\n"))
         words[n++] = id;
     int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &rows, fault);
-    char *rest = rows;
-    for (char *line; status == 0 && (line = strtok_r(rest, "\n", &rest));)
-        tell_node(line, tell, context);
+    swarm_nodes_t nodes = {.hosts = memory_new((size_t)n * sizeof *nodes.hosts),
+                           .names = memory_new((size_t)n * sizeof *nodes.names),
+                           .index = memory_new((size_t)n * sizeof *nodes.index)};
+    for (char *line = status == 0 ? strtok_r(rows, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest))
+        take_node(line, &nodes);
+    ask_swarm(&engine, cluster, question, &nodes);
+    for (int i = 0; i < nodes.n; i++)
+        tell(&nodes.hosts[i], context);
+    free(nodes.hosts);
+    free(nodes.names);
+    free(nodes.index);
     free(words);
     free(rows);
     free(ids);
     return status == 0 ? 0 : LAUNCH_DENIED;
 }
 
+// --- one engine ---
+
+int
+launch_container_hosts(const cluster_t *cluster, const survey_question_t *question,
+                       launch_tell_t *tell, void *context, fault_t *fault)
+{
+    bool is_podman = cluster->launcher == LAUNCHER_PODMAN;
+    container_engine_t engine = {.program = is_podman ? "podman" : "docker",
+                                 .context = cluster->context};
+    static const char *const docker[] = {
+        "info", "--format",
+        "{{.Name}} {{.Architecture}} {{.NCPU}} {{.MemTotal}} {{.ServerVersion}}", NULL};
+    static const char *const podman[] = {
+        "info", "--format",
+        "{{.Host.Hostname}} {{.Host.Arch}} {{.Host.CPUs}} {{.Host.MemTotal}} {{.Version.Version}}",
+        NULL};
+    char *row = NULL, version[32];
+    long long memory_bytes;
+    launch_host_t host = unknown;
+    (void)question;
+    if (!*cluster->context)
+        return 0;
+    if (container_call(&engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &row,
+                       fault) != 0)
+        return LAUNCH_DENIED;
+    if (sscanf(row, "%255s %31s %lf %lld %31s", host.survey.facts.name, host.survey.facts.arch,
+               &host.survey.facts.cores, &memory_bytes, version) == 5) {
+        snprintf(host.state, sizeof host.state, "by %s '%.40s'",
+                 is_podman ? "connection" : "context", cluster->context);
+        snprintf(host.survey.engine, sizeof host.survey.engine, "%s %.*s", engine.program,
+                 (int)strcspn(version, "+-"), version);
+        host.survey.facts.memory_bytes = memory_bytes;
+        tell(&host, context);
+    }
+    free(row);
+    return 0;
+}
+
 // --- slurm ---
+
+// What all nodes said, and when.
+typedef struct answers {
+    char *text; // a line of JSON each; NULL: nothing
+    double from_s, to_s;
+} answers_t;
 
 static int
 call(const char *program, const char *const *words, int timeout_ms, char **output, fault_t *fault)
@@ -126,33 +284,29 @@ ask_nodes(const cluster_t *cluster, const survey_question_t *question, const cha
 
 // Fills in what the node itself said. False: it said nothing.
 static bool
-take_answer(const char *answers, launch_host_t *host)
+take_answer(const answers_t *answers, launch_host_t *host)
 {
-    for (const char *line = answers; line && *line; line = strchr(line, '\n')) {
-        host_survey_t survey = {.is_port_free = true};
+    for (const char *line = answers->text; line && *line; line = strchr(line, '\n')) {
+        host_survey_t survey = unknown.survey;
         line += *line == '\n';
         if (host_survey_parse(line, &survey) != 0 ||
             strcmp(survey.facts.name, host->survey.facts.name) != 0)
             continue;
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
         host->survey = survey;
         host->is_asked = true;
-        host->clock_offset_s = survey.clock_s - ((double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
+        host->clock_offset_s = certain_offset(survey.clock_s, answers->from_s, answers->to_s);
         return true;
     }
     return false;
 }
 
 static void
-tell_slurm_node(char *line, const char *answers, const fault_t *why, launch_tell_t *tell,
+tell_slurm_node(char *line, const answers_t *answers, const fault_t *why, launch_tell_t *tell,
                 void *context)
 {
-    launch_host_t host = {.survey = {.temperature_c = NAN, .clock_mhz = NAN, .is_throttled = -1},
-                          .clock_offset_s = NAN};
+    launch_host_t host = unknown;
     host_survey_t *survey = &host.survey;
     double memory_mb;
-    survey->is_port_free = true;
     if (sscanf(line, "%255s %63s %lf %lf", survey->facts.name, host.state, &survey->facts.cores,
                &memory_mb) != 4)
         return;
@@ -177,7 +331,8 @@ launch_slurm_hosts(const cluster_t *cluster, const survey_question_t *question, 
 {
     static const char *const idle[] = {"-h", "-N", "-t", "idle", "-o", "%N", NULL};
     static const char *const all[] = {"-h", "-N", "-o", "%N %T %c %m", NULL};
-    char *names = NULL, *rows = NULL, *answers = NULL;
+    char *names = NULL, *rows = NULL;
+    answers_t answers = {.from_s = now_s()};
     fault_t why = {{0}};
     if (call("sinfo", idle, CONTAINER_CALL_MS, &names, fault) != 0 ||
         call("sinfo", all, CONTAINER_CALL_MS, &rows, fault) != 0) {
@@ -190,12 +345,13 @@ launch_slurm_hosts(const cluster_t *cluster, const survey_question_t *question, 
         *at = *at == '\n' ? ',' : *at;
     }
     if (n > 0)
-        answers = ask_nodes(cluster, question, names, n, &why);
+        answers.text = ask_nodes(cluster, question, names, n, &why);
+    answers.to_s = now_s();
     char *rest = rows;
     for (char *line; (line = strtok_r(rest, "\n", &rest));)
-        tell_slurm_node(line, answers ? answers : "", &why, tell, context);
+        tell_slurm_node(line, &answers, &why, tell, context);
     free(names);
     free(rows);
-    free(answers);
+    free(answers.text);
     return 0;
 }

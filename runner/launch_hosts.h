@@ -4,12 +4,18 @@
 
 #include "runner/launch.h"
 
-// All nodes of the swarm that cluster.context leads to, as its manager knows them.
+// All nodes of the swarm that cluster.context leads to, as its manager knows them. Those that take
+// tasks run dmlx from the image, where the manager's engine has it.
 int launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question,
                        launch_tell_t *tell, void *context, fault_t *fault);
 
 // All nodes of the default partition's Slurm; dmlx is run on the idle ones.
 int launch_slurm_hosts(const cluster_t *cluster, const survey_question_t *question,
                        launch_tell_t *tell, void *context, fault_t *fault);
+
+// The host of the engine that cluster.context leads to, as it tells itself; none without a context:
+// it is this host.
+int launch_container_hosts(const cluster_t *cluster, const survey_question_t *question,
+                           launch_tell_t *tell, void *context, fault_t *fault);
 
 #endif

@@ -268,9 +268,9 @@ take_spread(const launch_need_t *need, const swarm_spread_t *spread, const fault
 {
     bool is_manager_lost = false;
     for (int i = n_lent_max; i < spread->n_nodes; i++)
-        is_manager_lost = is_manager_lost || spread->is_lost[i];
+        is_manager_lost = is_manager_lost || *spread->faults[i].text;
     for (int i = n_lent_max - 1; i >= 0; i--)
-        if (spread->is_lost[i]) {
+        if (*spread->faults[i].text) {
             drop_node(i);
             n_lent_max--;
         }
@@ -317,14 +317,14 @@ swarm_supply(const cluster_t *cluster, const launch_need_t *need, fault_t *fault
                              .registry = cluster->registry,
                              .nodes = names,
                              .n_nodes = n,
-                             .is_lost = memory_new((size_t)n * sizeof *spread.is_lost)};
+                             .faults = memory_new((size_t)n * sizeof *spread.faults)};
     fault_t lost = {{0}};
     int status = swarm_spread(&spread, &lost);
     if (status == 0)
         status = take_spread(need, &spread, &lost, fault);
     else
         *fault = lost;
-    free(spread.is_lost);
+    free(spread.faults);
     free(names);
     free(list);
     return status == 0 ? 0 : LAUNCH_DENIED;

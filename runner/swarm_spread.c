@@ -39,10 +39,11 @@ stack_text(const swarm_spread_t *how)
     for (int i = 0; i < how->n_nodes; i++) {
         text_add(&text,
                  "  node-%d:\n    image: %s\n    entrypoint: [\"/usr/bin/dmlx\"]\n"
-                 "    command: [\"--version\"]\n    user: \"65534:65534\"\n    read_only: true\n"
+                 "    command: [%s]\n    user: \"65534:65534\"\n    read_only: true\n"
                  "    cap_drop: [ALL]\n    networks: [host]\n    environment: { %s: \"%s\" }\n"
                  "    labels: { %s: \"%s\" }\n",
-                 i, how->image, KEEPER_VARIABLE, how->run_id, CONTAINER_RUN_LABEL, how->run_id);
+                 i, how->image, how->command ? how->command : "\"--version\"", KEEPER_VARIABLE,
+                 how->run_id, CONTAINER_RUN_LABEL, how->run_id);
         if (*how->data_folder)
             text_add(&text, "    volumes: [\"%s:/data:ro\"]\n", how->data_folder);
         text_add(&text,
@@ -115,7 +116,7 @@ lose(spread_t *spread, long index, const fault_t *why)
     container_say(spread->how->engine, "%s", why->text);
     if (spread->n_lost++ == 0)
         spread->lost = *why;
-    spread->how->is_lost[index] = true;
+    spread->how->faults[index] = *why;
 }
 
 // A line of `docker stack ps`: NAME|STATE …|ERROR.
@@ -129,7 +130,7 @@ take_task(spread_t *spread, char *line)
         return;
     *state++ = *why++ = 0;
     long index = strtol(number + strlen("_node-"), NULL, 10);
-    if (index < 0 || index >= how->n_nodes || spread->has_image[index] || how->is_lost[index])
+    if (index < 0 || index >= how->n_nodes || spread->has_image[index] || *how->faults[index].text)
         return;
     if (strncmp(state, "Complete", 8) == 0) {
         spread->has_image[index] = true;
@@ -173,7 +174,7 @@ missing(const spread_t *spread)
     text_t text = {0};
     int n = 0;
     for (int i = 0; i < spread->how->n_nodes; i++)
-        if (!spread->has_image[i] && !spread->how->is_lost[i])
+        if (!spread->has_image[i] && !*spread->how->faults[i].text)
             text_add(&text, "%s'%s'", n++ > 0 ? ", " : "", spread->how->nodes[i]);
     return text_take(&text);
 }
@@ -206,8 +207,8 @@ lose_missing(spread_t *spread, int limit_ms)
     if (spread->n_lost == 0)
         spread->lost = why;
     for (int i = 0; i < spread->how->n_nodes; i++)
-        if (!spread->has_image[i] && !spread->how->is_lost[i]) {
-            spread->how->is_lost[i] = true;
+        if (!spread->has_image[i] && !*spread->how->faults[i].text) {
+            spread->how->faults[i] = why;
             spread->n_lost++;
         }
 }
@@ -235,6 +236,21 @@ await(spread_t *spread, fault_t *fault)
     return spread->n_ready > 0 ? 0 : -1;
 }
 
+// Fetches what the tasks printed; a node whose words do not come said nothing.
+static void
+take_answers(const spread_t *spread)
+{
+    const swarm_spread_t *how = spread->how;
+    for (int i = 0; i < how->n_nodes && how->answers; i++) {
+        if (!spread->has_image[i])
+            continue;
+        char *service = memory_format("%s_node-%d", spread->stack, i);
+        const char *words[] = {"service", "logs", "--raw", service, NULL};
+        container_call(how->engine, words, NULL, CONTAINER_CALL_MS, &how->answers[i], NULL);
+        free(service);
+    }
+}
+
 int
 swarm_spread(const swarm_spread_t *self, fault_t *fault)
 {
@@ -247,6 +263,8 @@ swarm_spread(const swarm_spread_t *self, fault_t *fault)
     int status = deploy(&spread, fault);
     if (status == 0)
         status = await(&spread, fault);
+    if (status == 0)
+        take_answers(&spread);
     // Also what an interrupted deploy may have made; it goes whatever signal came.
     container_engine_t remover = *self->engine;
     remover.say = NULL;

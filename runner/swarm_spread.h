@@ -5,7 +5,7 @@
 // cells one task a node is placed just as a worker's will be, and runs `dmlx --version` from the
 // image: when it has ended well, the image is there, runs there, and the data's folder can be
 // mounted. The tasks are one stack, which is gone on return, and carries the run's label, so that
-// the keeper finds it.
+// the keeper finds it. `dmlx doctor` asks the nodes in the same way.
 #ifndef RUNNER_SWARM_SPREAD_H
 #define RUNNER_SWARM_SPREAD_H
 
@@ -20,7 +20,10 @@ typedef struct swarm_spread {
     const char *data_folder; // to be mounted from each node; "": none
     const char *const *nodes;
     int n_nodes;
-    bool *is_lost; // (n_nodes) filled in: those that do not get it
+    const char *command; // of dmlx there, as a YAML list has it; NULL: "--version"
+    fault_t *faults;     // (n_nodes) zeroed, filled in: why a node does not get it; "" when it does
+    char **answers; // (n_nodes) zeroed, filled in: what dmlx printed there, NULL where nothing is
+                    // known; the caller frees each. NULL: nobody wants to know
 } swarm_spread_t;
 
 // Waits until each node has it, or is lost. Blocks at most the engine's limit and some seconds for

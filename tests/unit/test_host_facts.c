@@ -81,6 +81,7 @@ a_raspberry_pi_is_described(void **state)
     assert_true(sample.clock_mhz == 1050);
     assert_true(fabs(sample.temperature_c - 48.686) < 1e-9);
     assert_int_equal(sample.is_throttled, 1);
+    assert_int_equal(sample.throttle_flags, 0x50005);
     assert_int_equal(sample.memory_free_bytes, 2000000LL * 1024);
 }
 
@@ -143,6 +144,7 @@ what_a_host_does_not_tell_is_not_known(void **state)
     assert_true(isnan(sample.steal_s));
     assert_int_equal(sample.throttle_count, -1);
     assert_int_equal(sample.is_throttled, -1);
+    assert_int_equal(sample.throttle_flags, -1);
     host_process_t process;
     host_process_read(root, 0, &process);
     assert_true(isnan(process.cpu_s));
