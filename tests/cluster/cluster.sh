@@ -126,7 +126,7 @@ host_files() {
 ListenAddress $at
 HostKey $home/key
 PidFile none
-AuthorizedKeysFile $folder/ext/home/.ssh/id.pub
+AuthorizedKeysFile $folder/ext/home/.ssh/id.pub .ssh/authorized_keys
 StrictModes no
 UsePAM no
 PasswordAuthentication no
@@ -359,6 +359,10 @@ left() {
         line=$(on_host mgr sh -c 'for kind in service secret network; do
             docker $kind ls -q --filter label=dmlx.run 2>/dev/null | sed "s/^/$kind /"; done')
         [ -z "$line" ] || found+="swarm: $line"$'\n'
+    fi
+    if [ -d "$folder/podman" ]; then
+        line=$(in_ext podman ps -aq --filter label=dmlx.run 2>/dev/null)
+        [ -z "$line" ] || found+="podman: $line"$'\n'
     fi
     if [ -f "$folder/slurm/slurm.conf" ]; then
         line=$(in_ext squeue -h -o 'job %i %j %T' 2>/dev/null | grep -v COMPLETING)

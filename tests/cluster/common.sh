@@ -2,7 +2,7 @@
 # with all the daemons that this machine has; down again when the script ends.
 #
 #   $parts            what is up: "swarm registry slurm"
-#   c.cfg             600 images on one node and on three
+#   c.cfg             600 images, of CIFAR-10 where it is, on one node and on three
 #   swarm=(…)         the words that make it a swarm's
 #   on_cluster WORD…  dmlx as the user outside of the cluster; at most 90 s
 #   refused NAME STATUS WORDS WORD…   a run ends with that status before any cell, and says the words
@@ -11,7 +11,17 @@
 #   nothing_left NAME SECONDS [PID]   on any host, in time
 cluster=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/cluster.sh
 program=$(realpath "$1")
+pictures=${DMLX_DATA:+$(realpath "$DMLX_DATA")}
 . "$SUPPORT/experiment.sh"
+# The first pictures of CIFAR-10, where this machine has it: as many as experiment.sh makes.
+[ ! -d "$pictures/cifar-10-batches-bin" ] || pictures=$pictures/cifar-10-batches-bin
+if [ -f "$pictures/test_batch.bin" ]; then
+    for file in data/cifar-10-batches-bin/*.bin; do
+        head -c "$(stat -c %s "$file")" "$pictures/$(basename "$file")" >"$file.part" && mv "$file.part" "$file"
+    done
+else
+    echo "no CIFAR-10 on this machine: its pictures are made up"
+fi
 needs root ssh sshd ip
 export DMLX_CLUSTER=$work/cluster
 parts=

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What happens to a run on a cluster when Ctrl-C or kill -9 ends it, a host's link is cut, or a host dies: the outcome is
-# told and names the host, and nothing is left on any. On ssh, slurm, docker and swarm, as this machine has them.
+# told and names the host, and nothing is left on any. On ssh, slurm, docker, swarm and podman, as this machine has them.
+# lane: 2
 . "$(dirname "$0")/common.sh"
 
 # interrupted NAME SECONDS SECONDS WORD…: Ctrl-C and kill -9 in mid-run. Within so many seconds after each nothing is left;
@@ -111,3 +112,10 @@ case $parts in
     lost docker '(coordinator|worker-[0-2]) on ' kill mgr "${as_docker[@]}" ;;
 *) echo "docker and swarm are skipped: no dockerd or docker-registry" ;;
 esac
+
+if has_need podman && has_need runc; then
+    on_cluster image --engine podman >podman.out 2>&1 || fault "podman image: $(cat podman.out)"
+    interrupted podman 2 10 --launcher podman
+else
+    echo "podman is skipped: no podman or runc"
+fi

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The same small matrix on every launcher, on four hosts with real daemons: the same models, bit for bit, nothing left
 # behind; and what can be wrong with a cluster, each told with the host before a cell begins.
+# lane: 2
 . "$(dirname "$0")/common.sh"
 
 # matrix NAME ARGUMENT…: the matrix on a launcher; its rows stand and nothing is left.
@@ -11,6 +12,13 @@ matrix() {
     expect_equal "rows of $name" 2 "$(column "$name/c/runs.csv" status | grep -cx done)"
     echo "$name: first round after $(column "$name/c/runs.csv" startup_s | tr '\n' ' ')s, granted" \
         "$(column "$name/c/runs.csv" cores_granted | tr '\n' ' ') of $(column "$name/c/runs.csv" cores_asked | tr '\n' ' ')"
+    # What the workers read back of their limit, whatever has set it.
+    paste -d' ' <(column "$name/c/runs.csv" cores_asked) <(column "$name/c/runs.csv" cores_limit) |
+        awk '{ n += $2 > 0.99 * $1 && $2 < 1.01 * $1 } END { exit n != 2 }' ||
+        fault "limits of $name: $(column "$name/c/runs.csv" cores_limit | tr '\n' ' ')"
+    for file in n1-c1-r1/standalone.log n3-c3-r1/coordinator.log n3-c3-r1/worker-2.log n3-c3-r1/model.safetensors; do
+        [ -e "$name/c/runs/$file" ] || fault "$name: no $file has come home"
+    done
     left=$("$cluster" left) || fault "$name left: $left"
     paste -d' ' <(column "$name/c/runs.csv" cell) <(column "$name/c/runs.csv" model_sha256) | sort >"$name.models"
     cmp -s local.models "$name.models" || fault "$name made other models: $(cat local.models "$name.models")"
@@ -29,10 +37,55 @@ side_by_side() {
 matrix local --launcher local
 
 # --- ssh ---
+logins() { grep -c 'Accepted publickey' "$DMLX_CLUSTER/w1/sshd.log"; }
+before=$(logins)
 matrix ssh --launcher ssh
+expect_equal "logins of a run at a host" 1 "$(($(logins) - before))"
+grep -q "dmlx is copied to 'w1', 'w2', 'w3'" ssh.err || fault "no copy of dmlx: $(cat ssh.err)"
+grep -q "the data set is copied to 'w1', 'w2', 'w3'" ssh.err || fault "no copy of the data: $(cat ssh.err)"
 matrix ssh_coordinator_there --launcher ssh --set cluster.coordinator=mgr
-on_cluster doctor --launcher ssh c.cfg >doctor.out || fault "doctor: $(cat doctor.out)"
-expect_equal "hosts that doctor saw" 3 "$(grep -cE '^w[123] .*0\.1\.0.*cgroup' doctor.out)"
+expect_equal "what is copied when three hosts have it" "dmlx run: dmlx is copied to 'mgr' dmlx run: the data set is copied to 'mgr' " \
+    "$(grep copied ssh_coordinator_there.err | tr '\n' ' ')"
+matrix ssh_data_there --launcher ssh --set "cluster.data_folder=\"$DMLX_DATA\""
+# The user's own configuration: a key that an agent holds, a host behind another.
+eval "$(ssh-agent -a "$work/agent")" >/dev/null
+SSH_AUTH_SOCK=$work/agent ssh-add -q "$DMLX_CLUSTER/ext/home/.ssh/id"
+{
+    printf 'Host w3\n  ProxyJump w1\n'
+    sed "s|^  IdentityFile .*|  IdentityAgent $work/agent|; /IdentitiesOnly/d" "$DMLX_CLUSTER/ssh_config"
+} >agent_config
+DMLX_SSH_CONFIG=$work/agent_config matrix ssh_by_agent_and_jump --launcher ssh
+kill "$SSH_AGENT_PID"
+doctor() {
+    on_cluster doctor "$@" c.cfg >doctor.out
+}
+doctor --launcher ssh || fault "doctor: $(cat doctor.out)"
+expect_equal "hosts that doctor saw" 3 "$(grep -cE '^w[123] .*0\.1\.0.*cgroup v[12]  any .*docker [0-9.]+ .*[0-9a-f]{16}' doctor.out)"
+# A host that is made to look like a Pi that is hot and badly fed, and one whose clock is late.
+"$cluster" on w1 sh -e -c '
+    for at in class/thermal devices/platform devices/system/cpu/cpu0; do mount -t tmpfs tmpfs /sys/$at; done
+    mkdir -p /sys/class/thermal/thermal_zone0 /sys/devices/platform/soc/soc:firmware /sys/devices/system/cpu/cpu0/cpufreq
+    echo cpu-thermal >/sys/class/thermal/thermal_zone0/type
+    echo 83100 >/sys/class/thermal/thermal_zone0/temp
+    echo 50005 >/sys/devices/platform/soc/soc:firmware/get_throttled
+    echo ondemand >/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor
+    echo 600000 >/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq' || fault "no Pi"
+printf '#!/bin/sh\nexec "%s" "$@"\n' "$program" >there
+cat >late <<SH
+#!/bin/sh
+[ "\$1" = doctor ] || exec "$program" "\$@"
+"$program" "\$@" | python3 -c 'import json, sys; o = json.load(sys.stdin); o["clock_s"] -= 60; print(json.dumps(o))'
+SH
+chmod 755 there late
+"$cluster" on w2 mount --bind "$work/late" "$work/there"
+doctor --launcher ssh --set "cluster.program=\"$work/there\"" || fault "doctor of a Pi: $(cat doctor.out)"
+grep -qE '^w1 .* 600  ondemand +83  volt throttled  cgroup' doctor.out || fault "the Pi's row: $(cat doctor.out)"
+expect_equal "notes of doctor, which come first" "note: host 'w1' holds note: host 'w1' has note: the clock of host 'w2' " \
+    "$(head -3 doctor.out | grep -oE "^note: (host '[a-z0-9]*' [a-z]*|the clock of host '[a-z0-9]*')" | tr '\n' ' ')"
+grep -qE "governor 'ondemand', so its clock varies; set 'performance'" doctor.out || fault "the governor: $(cat doctor.out)"
+grep -qE "clock of host 'w2' is -(5[0-9]|60)\.[0-9] s off" doctor.out || fault "the clock: $(cat doctor.out)"
+"$cluster" on w2 umount "$work/there"
+"$cluster" on w1 umount /sys/class/thermal /sys/devices/platform /sys/devices/system/cpu/cpu0
 partly "an unknown host" "host 'nowhere' is not known" --launcher ssh --set 'cluster.hosts=["w1","w2","nowhere"]'
 printf 'Host w2\n  PubkeyAuthentication no\n' >no_key
 cat "$DMLX_CLUSTER/ssh_config" >>no_key
@@ -53,6 +106,10 @@ grep -q "problem: host 'w1' could not run dmlx" doctor.out || fault "doctor: $(c
 "$cluster" on mgr python3 -c 'import signal, socket # until the host goes down
 taken = socket.create_server(("", 7071)); print("taken", flush=True); signal.pause()' </dev/null >taken.out &
 wait_for_line taken.out taken 10 || fault "nobody takes the port"
+doctor --launcher ssh --set cluster.coordinator=mgr --set cluster.port=7070
+expect_equal "doctor's status with a port taken" 4 "$?"
+expect_equal "what doctor says first" "problem: port 7070 or 7071 of host 'mgr' is taken; choose another cluster.port, or 0 for any" "$(head -1 doctor.out)"
+expect_equal "ports in doctor's table" "free free free taken " "$(grep -oE '^(w[123]|mgr) .* (free|taken) ' doctor.out | awk '{ print $NF }' | tr '\n' ' ')"
 partly "a port that is taken" "port 7070 or 7071 of host 'mgr' is taken" --launcher ssh \
     --set cluster.coordinator=mgr --set cluster.port=7070
 printf '#!/bin/sh\necho riscv64\n' >"$work/uname" && chmod 755 "$work/uname"
@@ -73,6 +130,11 @@ case $parts in
     expect_equal "doctor's status without dmlx on slurm's nodes" 4 "$?"
     grep -q "dmlx does not run on node 'w2'" doctor.out || fault "doctor of slurm: $(cat doctor.out)"
     refused "too few nodes" 4 "slurm has 3 nodes up" --launcher slurm --set 'matrix.zip=( { nodes = [ 4 ]; cores = [ 4 ]; } )'
+    begin slurm_job --launcher slurm --set cluster.timeout.cell_s=600
+    expect_equal "job, its time limit and nodes" "dmlx-$("$cluster" ext squeue -h -o %j | cut -d- -f2-) 10:00 3" \
+        "$("$cluster" ext squeue -h -o '%j %l %D')"
+    kill -INT "$run"
+    wait "$outer"
     # Slurm must not be asked for what it does not have, else it would be waited for.
     on_cluster run c.cfg -o more --no-figures --launcher slurm --set 'matrix.zip=( { nodes = [ 1, 4 ]; cores = [ 1, 4 ]; } )' \
         >/dev/null 2>more.err
@@ -88,13 +150,44 @@ case $parts in
     refused "an image not there" 4 "has no image '10.77.0.254:5000/dmlx:" --launcher swarm "${swarm[@]}"
     on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
     matrix docker --launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\""
+    # In the place of the quota that the launcher sets, twice as much: the row says so.
+    on_cluster run c.cfg -o other_limit --no-figures --only nodes=1 --launcher docker "${swarm[@]}" \
+        --set "cluster.data_folder=\"$DMLX_DATA\"" --set 'cluster.options=["--cpu-quota=6000"]' >/dev/null 2>other_limit.err
+    grep -q 'limited to 0.6 cores of 0.3 asked' other_limit/c/runs.csv || fault "another limit is not told: $(cat other_limit.err other_limit/c/runs.csv)"
+    begin docker_inside --launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"" --set cluster.memory_mb=200
+    expect_equal "a worker's container" "true [no-new-privileges] 65534:65534 209715200 [ALL] 3000 of 10000" \
+        "$("$cluster" ext docker --context swarm inspect --format '{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.SecurityOpt}} {{
+            .Config.User}} {{.HostConfig.Memory}} {{.HostConfig.CapDrop}} {{.HostConfig.CpuQuota}} of {{.HostConfig.CpuPeriod}}' \
+            "$("$cluster" ext docker --context swarm ps -q --filter name=worker-0)")"
+    kill -INT "$run"
+    wait "$outer"
     matrix swarm --launcher swarm "${swarm[@]}"
     side_by_side swarm_jobs --launcher swarm "${swarm[@]}"
     on_cluster doctor --launcher swarm "${swarm[@]}" c.cfg >doctor.out || fault "doctor of the swarm: $(cat doctor.out)"
     expect_equal "nodes of the swarm that doctor saw" 4 \
         "$(grep -cE '^(mgr .*ready active manager|w[123] .*ready active worker) .*docker [0-9.]+ ' doctor.out)"
     grep -qE '^[^ ]+ +here .* yes +' doctor.out || fault "doctor does not reach the registry: $(cat doctor.out)"
-    [ -s swarm/c/runs/n3-c3-r1/stack.yml ] || fault "no stack file is kept"
+    # A node is asked in a container: what it says beside what the manager knows.
+    expect_equal "nodes that ran dmlx for doctor" 4 "$(grep -cE '^(mgr|w[123]) .*ready active .*  0\.1\.0 .* docker +any +docker [0-9.]+ +yes ' doctor.out)"
+    "$cluster" left || fault "doctor of the swarm left something"
+    doctor --launcher swarm "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"" || fault "doctor of the swarm's data: $(cat doctor.out)"
+    expect_equal "nodes of the swarm with the data" 4 "$(grep -cE '^(mgr|w[123]) .*ready active .* yes +[0-9a-f]{16} ' doctor.out)"
+    stack=swarm/c/runs/n3-c3-r1/stack.yml
+    [ -s $stack ] || fault "no stack file is kept"
+    for words in 'image: 10.77.0.254:5000/dmlx:' 'cpus: "0.3"' 'constraints: ["node.hostname == w3"]' \
+        'constraints: ["node.role == manager"]' 'driver: overlay' 'secrets: [worker-2]' 'read_only: true'; do
+        grep -qF "$words" $stack || fault "the stack file has no $words: $(cat $stack)"
+    done
+    on_cluster run c.cfg -o dry --dry-run --launcher swarm "${swarm[@]}" >/dev/null 2>dry.err || fault "dry run: $(cat dry.err)"
+    [ ! -e dry/c/runs.csv ] || fault "a dry run ran"
+    # All but what is known when it runs: whose it is, where it is placed, and the data's layer.
+    for file in swarm dry; do
+        sed -E 's/(image: .*dmlx:[0-9.]+).*/\1/; s/(dmlx\.run: |RUN_ID: |[A-Z_]*RUN[A-Z_]*: )"[^"]*"/\1/; s/node.hostname == [a-zA-Z0-9]+/node.hostname/' \
+            $file/c/runs/n3-c3-r1/stack.yml >$file.stack
+    done
+    diff swarm.stack dry.stack >stack.diff || fault "a dry run's stack differs: $(cat stack.diff)"
+    doctor --launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"" || fault "doctor of docker: $(cat doctor.out)"
+    grep -qE "^mgr +by context 'swarm' .*x86_64 .*docker [0-9.]+ " doctor.out || fault "doctor of docker: $(cat doctor.out)"
     refused "a label that matches too few" 4 "0 nodes of the swarm carry the label 'role=gone'" --launcher swarm \
         --set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"' --set 'cluster.label="role=gone"'
     refused "no docker there" 4 "no swarm answers" --launcher swarm --set cluster.context=nobody
