@@ -1,6 +1,7 @@
 #!/bin/bash
 # The guide in container/README.md, from its first command to its last table: every line of its code blocks is run here,
-# on the host it is for. A line that this test does not know is a fault: so the guide cannot say what nobody tried.
+# on the host it is for, and so are the commands within its sentences. One that this test does not know is a fault: so the
+# guide cannot say what nobody tried.
 guide=$(dirname "$(dirname "$(dirname "$(realpath "$0")")")")/container/README.md
 is_swarm_mine=yes
 . "$(dirname "$0")/common.sh"
@@ -27,7 +28,7 @@ name = "$name";
 train = { samples = 600; test_samples = 200; epochs = 1; rounds = 3; };
 matrix = { zip = ( { nodes = [ 1, 3 ]; cores = [ 0.3, 0.9 ]; } ); };
 CFG
-    does ext dmlx "$1" cluster.cfg
+    does ext dmlx "$@" cluster.cfg
     [ "$1" = run ] || { n_runs=$((n_runs - 1)); return; }
     expect_equal "rows with: $(tr '\n' ' ' <group.cfg)" 2 "$(column "results/$name/runs.csv" status | grep -cx done)"
     grep -q '^3:0.9 ' out || fault "no table: $(cat out)"
@@ -44,8 +45,41 @@ on_each() {
     done
 }
 
-line="ssh w1 true"
-does ext $line
+# Each library that the program loads is in the packages that the guide names, or comes with them.
+libraries_of() {
+    local files
+    apt-get install -s --no-install-recommends "$@" >/dev/null 2>err || fault "no such packages: $(tail -n 1 err)"
+    apt-cache depends --recurse --installed --no-suggests --no-recommends "$@" | grep -o '[a-z0-9.+-]*$' | sort -u >named
+    files=$(ldd "$program" | grep -o '/[^ ]*' | grep -vE 'lib([atu]|ub)san')
+    # Debian's /lib is its /usr/lib, and a package has one of both names.
+    dpkg -S $files $(sed 's|^|/usr|' <<<"$files") 2>/dev/null | cut -d: -f1 | sort -u >owners
+    grep -qx libczmq4 owners || fault "no package of a library is found"
+    comm -23 owners named
+}
+
+# The commands in sentences, at the start: those that need nothing of what comes later.
+told() {
+    awk '/^```/ { is_code = !is_code; next } !is_code' "$guide" | tr '\n' ' ' | grep -oE '`[^`]+`' | tr -d '`' |
+        grep -E '^(apt-get|ssh|ssh-copy-id|docker|dmlx|docker-registry)( |$)'
+}
+told | grep -q . || fault "no commands in the sentences of $guide"
+while IFS= read -r line <&3; do
+    case $line in
+    'ssh-copy-id w1; ssh w1 true')
+        ssh-keygen -q -t ed25519 -N '' -f new </dev/null
+        does ext ssh-copy-id -f -i new.pub w1
+        does ext /usr/bin/ssh -F none -i new -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile="$DMLX_CLUSTER/known_hosts" \
+            root@10.77.0.11 true ;;
+    'apt-get install libczmq4 '*)
+        left=$(libraries_of ${line#apt-get install })
+        [ -z "$left" ] || fault "the guide's packages lack: $left" ;;
+    'apt-get install '*) does apt-get install -s ${line#apt-get install } ;;
+    'dmlx run -j 2 cluster.cfg') ;; # below, beside the same with jobs = 2
+    'dmlx image --source . --platform linux/arm64 --registry registry:5000 --push') ;; # test_image.sh
+    dmlx | 'dmlx run' | 'dmlx check' | 'dmlx doctor' | 'dmlx image' | docker | docker-registry) ;; # names
+    *) fault "the guide says what this test does not know: $line" ;;
+    esac
+done 3< <(told)
 awk '/^```/ { is_code = !is_code; next } is_code' "$guide" >commands
 grep -q . commands || fault "no commands in $guide"
 while IFS= read -r line <&3; do
@@ -62,7 +96,9 @@ while IFS= read -r line <&3; do
     case $line in
     'cluster = {'* | '};' | '') ;;
     'dmlx doctor cluster.cfg') run_experiment doctor ;;
-    'dmlx run cluster.cfg') run_experiment run ;;
+    'dmlx run cluster.cfg')
+        run_experiment run
+        ! grep -q 'jobs = 2' group.cfg || ! grep -q '"ssh"' group.cfg || { sed -i 's/ jobs = 2;//' group.cfg && run_experiment run -j 2; } ;;
     'docker swarm init') does "$cluster" on mgr $line --advertise-addr 10.77.0.10 ;;
     'docker swarm join --token TOKEN mgr:2377')
         on_each "${line/TOKEN/$("$cluster" on mgr docker swarm join-token -q worker)}" ;;
@@ -72,5 +108,5 @@ while IFS= read -r line <&3; do
     *) fault "the guide says what this test does not know: $line" ;;
     esac
 done 3<commands
-expect_equal "runs by the guide: ssh, ssh side by side, swarm, slurm" 4 "$n_runs"
-[ -s results/first3/runs/n3-c0.9-r1/stack.yml ] || fault "no stack file is kept"
+expect_equal "runs by the guide: ssh, ssh side by side twice, swarm, slurm" 5 "$n_runs"
+[ -s results/first4/runs/n3-c0.9-r1/stack.yml ] || fault "no stack file is kept"

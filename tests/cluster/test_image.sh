@@ -31,7 +31,7 @@ native=$!
 make_base cross amd64,arm64 &
 wait $native && wait $! || {
     wait
-    echo "Debian's packages cannot be had here: $(tail -qn1 native.log cross.log)"
+    echo "Debian's packages cannot be had here: $(tail -n 5 native.log cross.log)"
     exit 77
 }
 "$cluster" ext docker context create mgr --docker host=ssh://mgr >/dev/null
