@@ -84,6 +84,8 @@ choose_hosts(const cluster_t *cluster, const launch_need_t *need, int n_asked, f
             lent[n_lent_max++] = cluster->hosts.items[i];
         else if (!first)
             first = &host->fault;
+        else if (need->say)
+            need->say(host->fault.text);
     }
     int n_nodes_max = n_lent_max;
     if (is_lent_too(cluster) && n_lent_max > 1)
