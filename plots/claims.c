@@ -193,34 +193,71 @@ judge_further(const court_t *court, const results_claim_t *claim)
 
 // ---- expected ----
 
+// What the sets that make the claim come to.
+typedef struct {
+    size_t n[MATCH_OPEN + 1]; // values of each match_t
+    double worst;             // the largest relative miss of a mean
+    char *where;              // of which quantity and cell
+} matches_t;
+
+static void
+add_match(const summary_t *summary, size_t cell, const results_claim_t *claim, quantity_t quantity,
+          matches_t *matches)
+{
+    const reference_t reference = summary_reference(summary, cell);
+    const match_t match = summary_match(summary, cell, &reference, quantity, claim->tolerance);
+    const bool is_meant =
+        *claim->quantity == '\0' || strcmp(claim->quantity, quantity_name(quantity)) == 0;
+    if (!is_meant || match == MATCH_NOT_ASKED)
+        return;
+    matches->n[match]++;
+    const double off =
+        summary->cells[cell].quantities[quantity].mean / reference.values[quantity] - 1.0;
+    if (matches->where != NULL && !(fabs(off) > fabs(matches->worst)))
+        return;
+    free(matches->where);
+    char *label = summary_label(summary, cell);
+    matches->where = plots_format("%s of %s", quantity_name(quantity), label);
+    free(label);
+    matches->worst = off;
+}
+
+static bool
+makes(const results_set_t *set, const results_claim_t *claim)
+{
+    for (size_t i = 0; i < set->n_claims; i++) {
+        if (strcmp(set->claims[i].text, claim->text) == 0)
+            return true;
+    }
+    return false;
+}
+
 static claim_judgement_t
 judge_expected(const court_t *court, const results_claim_t *claim)
 {
-    size_t n_judged = 0;
-    size_t n_beyond = 0;
-    double worst = 0.0;
+    matches_t matches = {.where = NULL};
     for (size_t s = 0; s < court->n; s++) {
-        for (size_t i = 0; i < court->summaries[s]->n_cells; i++) {
-            const reference_t reference = summary_reference(court->summaries[s], i);
-            for (quantity_t q = 0; q < N_QUANTITIES; q++) {
-                const double value = court->summaries[s]->cells[i].quantities[q].mean;
-                const double off = fabs(value / reference.values[q] - 1.0);
-                const bool is_meant =
-                    *claim->quantity == '\0' || strcmp(claim->quantity, quantity_name(q)) == 0;
-                if (!is_meant || !isfinite(reference.tolerances[q]) || !isfinite(off))
-                    continue;
-                n_judged++;
-                n_beyond += off > reference.tolerances[q] * (1.0 + 1e-9);
-                worst = fmax(worst, off);
-            }
+        for (size_t i = 0;
+             makes(court->summaries[s]->set, claim) && i < court->summaries[s]->n_cells; i++) {
+            for (quantity_t q = 0; q < N_QUANTITIES; q++)
+                add_match(court->summaries[s], i, claim, q, &matches);
         }
     }
-    if (n_judged == 0)
+    if (matches.where == NULL)
         return open_for(claim, "no expected value with a tolerance was measured");
-    return (claim_judgement_t){claim, n_beyond == 0 ? CLAIM_HOLDS : CLAIM_FAILS,
-                               plots_format("%zu of %zu values lie within their tolerance; the "
-                                            "furthest is %.1f %% off",
-                                            n_judged - n_beyond, n_judged, 100.0 * worst)};
+    const size_t *n = matches.n;
+    claim_judgement_t judgement = {claim,
+                                   n[MATCH_BEYOND] > 0 ? CLAIM_FAILS
+                                   : n[MATCH_OPEN] > 0 ? CLAIM_OPEN
+                                                       : CLAIM_HOLDS,
+                                   NULL};
+    judgement.evidence = plots_format(
+        "%zu of %zu values lie within their tolerance, %zu beyond it, %zu cannot be told; the "
+        "furthest is %s, %+.1f %%",
+        n[MATCH_WITHIN], n[MATCH_WITHIN] + n[MATCH_BEYOND] + n[MATCH_OPEN], n[MATCH_BEYOND],
+        n[MATCH_OPEN], matches.where, 100.0 * matches.worst);
+    free(matches.where);
+    return judgement;
 }
 
 typedef struct {

@@ -9,8 +9,9 @@
  * cells at least.
  * further: `over` scales further than the other axis: the exponent log S / log growth at the ends
  * of both lines.
- * expected: every value of expect.csv for `quantity` ("" for all) that has a tolerance lies within
- * it.
+ * expected: every value of expect.csv for `quantity` ("" for all) that has a tolerance, or any
+ * where the claim has one for those without, is met by the sets that make the claim: holds when
+ * every 95 % interval lies within it, fails when one lies wholly beyond.
  *
  * The two in the middle are judged by how often they are true when the times are drawn anew as the
  * passes leave them uncertain (blocks.h): 97.5 % of the draws and more hold, 2.5 % and less fail.

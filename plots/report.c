@@ -61,8 +61,9 @@ add_tables(draft_t *page, const results_t *results)
     if (verdict.n_judged > 0)
         draft_add(page,
                   "<p><strong>%zu of %zu</strong> judged values lie within the tolerance of "
-                  "what was expected.</p>\n",
-                  verdict.n_judged - verdict.n_beyond, verdict.n_judged);
+                  "what was expected with their whole interval, %zu beyond it.</p>\n",
+                  verdict.n_judged - verdict.n_beyond - verdict.n_open, verdict.n_judged,
+                  verdict.n_beyond);
     draft_add(page, "</section>\n");
 }
 

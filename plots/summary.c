@@ -227,6 +227,26 @@ summary_reference(const summary_t *summary, size_t cell)
     return reference;
 }
 
+match_t
+summary_match(const summary_t *summary, size_t cell, const reference_t *reference,
+              quantity_t quantity, double tolerance)
+{
+    const estimate_t estimate = summary->cells[cell].quantities[quantity];
+    const double value = reference->values[quantity];
+    const double own = reference->tolerances[quantity];
+    // A hair more, so that a value on the limit is not beyond it by rounding.
+    const double width = (isnan(own) ? tolerance : own) * fabs(value) * (1.0 + 1e-9);
+    const bool is_base = quantity == QUANTITY_SPEEDUP && summary->cells[cell].base == cell;
+    if (isnan(width) || isnan(estimate.mean) || is_base)
+        return MATCH_NOT_ASKED;
+    if (isnan(estimate.low))
+        return MATCH_OPEN;
+    if (estimate.low >= value - width && estimate.high <= value + width)
+        return MATCH_WITHIN;
+    return estimate.low > value + width || estimate.high < value - width ? MATCH_BEYOND
+                                                                         : MATCH_OPEN;
+}
+
 char *
 summary_label(const summary_t *summary, size_t index)
 {

@@ -47,6 +47,15 @@ typedef struct {
 } reference_t;
 reference_t summary_reference(const summary_t *summary, size_t cell);
 
+// How a measured value stands to its reference: the whole 95 % interval lies within the tolerance,
+// or wholly beyond it; or it spans the limit, or there is none (one repeat), and nothing can be
+// told.
+typedef enum { MATCH_NOT_ASKED, MATCH_WITHIN, MATCH_BEYOND, MATCH_OPEN } match_t;
+// With a `tolerance` (a share of the reference's value) in place of one that is NAN. Not asked:
+// nothing is expected or measured there, or it is what the others are divided by.
+match_t summary_match(const summary_t *summary, size_t cell, const reference_t *reference,
+                      quantity_t quantity, double tolerance);
+
 // The cell for people, as the paper names it: "3:6", with further axes "3:6 batch 32". The caller
 // frees it.
 char *summary_label(const summary_t *summary, size_t cell);

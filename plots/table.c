@@ -83,24 +83,16 @@ add_measured(grid_t *grid, size_t at, const column_t *column, estimate_t estimat
     grid_set(grid, at, plots_format("%.*f", decimals, estimate.mean), behind);
 }
 
-// Within the tolerance, which is a share of the reference's value.
-static bool
-is_within(double value, double reference, double tolerance)
-{
-    return fabs(value - reference) <= tolerance * fabs(reference) * (1.0 + 1e-9);
-}
-
 static void
 add_reference(grid_t *grid, size_t at, const column_t *column, const reference_t *reference,
-              estimate_t estimate)
+              match_t match)
 {
+    static const char *const marks[] = {
+        [MATCH_WITHIN] = "✓", [MATCH_BEYOND] = "✗", [MATCH_OPEN] = "?"};
     const double value = reference->values[column->quantity];
-    const double tolerance = reference->tolerances[column->quantity];
     if (!isfinite(value))
         return;
-    char *behind = NULL;
-    if (isfinite(tolerance) && isfinite(estimate.mean))
-        behind = plots_copy(is_within(estimate.mean, value, tolerance) ? "✓" : "✗");
+    char *behind = match != MATCH_NOT_ASKED ? plots_copy(marks[match]) : NULL;
     const int decimals = column->quantity == QUANTITY_ACCURACY ? 2 : decimals_for(column, value);
     grid_set(grid, at, plots_format("%.*f", decimals, value), behind);
 }
@@ -134,7 +126,7 @@ add_cell_rows(grid_t *grid, const summary_t *summary, size_t index)
     grid_set(grid, 0, short_source(reference.source), NULL);
     for (size_t i = 0; i < n_values_of(summary); i++)
         add_reference(grid, N_FIXED + n_axes + i, &COLUMNS[i], &reference,
-                      cell->quantities[COLUMNS[i].quantity]);
+                      summary_match(summary, index, &reference, COLUMNS[i].quantity, NAN));
 }
 
 static bool
@@ -214,12 +206,10 @@ count_judged(const summary_t *summary, table_verdict_t *verdict)
     for (size_t i = 0; i < summary->n_cells; i++) {
         const reference_t reference = summary_reference(summary, i);
         for (quantity_t q = 0; q < N_QUANTITIES; q++) {
-            const double value = summary->cells[i].quantities[q].mean;
-            const double tolerance = reference.tolerances[q];
-            if (!isfinite(tolerance) || !isfinite(reference.values[q]) || !isfinite(value))
-                continue;
-            verdict->n_judged++;
-            verdict->n_beyond += !is_within(value, reference.values[q], tolerance);
+            const match_t match = summary_match(summary, i, &reference, q, NAN);
+            verdict->n_judged += match != MATCH_NOT_ASKED;
+            verdict->n_beyond += match == MATCH_BEYOND;
+            verdict->n_open += match == MATCH_OPEN;
         }
     }
 }
@@ -238,9 +228,9 @@ add_notes(const summary_t *summary, grid_t *grid)
     count_judged(summary, &verdict);
     if (verdict.n_judged > 0)
         draft_add(&grid->notes,
-                  "✓ within the tolerance of the value expected, ✗ beyond it (%zu of %zu); the "
-                  "rest is shown, not judged.\n",
-                  verdict.n_beyond, verdict.n_judged);
+                  "✓ the interval lies within the tolerance of the value expected, ✗ beyond it "
+                  "(%zu of %zu), ? neither (%zu).\n",
+                  verdict.n_beyond, verdict.n_judged, verdict.n_open);
     if (has_run(summary, is_not_enforced))
         draft_add(&grid->notes, "CPU limits were not enforced in some or all runs.\n");
     for (size_t i = 0; i < summary->n_cells; i++)

@@ -37,10 +37,11 @@ int table_print(FILE *stream, const results_t *results, table_format_t format,
 // FOLDER/tables/NAME.txt, .md, .tex, .csv and .json for every result set.
 int tables_write(const results_t *results, const char *folder, plots_error_t *error);
 
-// How many values were judged against a tolerance, and how many of them lie beyond it.
+// How many values were judged against a tolerance, how many of them lie beyond it, and of how many
+// nothing can be told.
 typedef struct {
     size_t n_judged;
-    size_t n_beyond;
+    size_t n_beyond, n_open;
 } table_verdict_t;
 table_verdict_t table_verdict(const results_t *results);
 

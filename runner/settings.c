@@ -263,14 +263,14 @@ const setting_t settings[] = {
          "accuracy = 0.56; tolerance = 0.1; source = \"…\"; } ). Quantities: t_s, work_s, "
          "overhead_s, "
          "work_share, overhead_share, speedup, accuracy. With a tolerance, which is relative, they "
-         "are judged."},
+         "are judged: by their 95 % interval, which lies within it, beyond it, or neither."},
     {"claim", SETTING_ELSEWHERE, .text = "( )", .also = "claims assert hypothesis",
      .help = "What the experiment is said to show: ( { name = \"…\"; kind = \"flat\"; quantity = "
              "\"accuracy\"; over = \"nodes\"; tolerance = 0.01; source = \"…\"; } ). Kinds: flat: "
              "quantity stays within tolerance, in its unit, of the first cell's; diminishing: each "
              "step over nodes or cores gains less; further: over scales further than the other; "
-             "expected: what has a tolerance in expect lies within it. They are judged by their "
-             "statistics."},
+             "expected: what expect has for quantity, or for all, lies within its tolerance, or "
+             "the claim's where it has none. They are judged by their statistics."},
     {"override", SETTING_ELSEWHERE, .text = "{ }",
      .help = "Settings once more, which replace those of an included file: { train = { epochs = 1; "
              "}; }."},

@@ -354,32 +354,61 @@ an_unknown_kind_is_said(void **state)
         CLAIM_OPEN);
 }
 
-static void
-expected_values_are_judged_together(void **state)
+// How a claim about the speedups is judged that expects this of three nodes, with this tolerance of
+// the value's own (NAN: the claim's, a twentieth) and this spread of the times.
+static claim_verdict_t
+expected_verdict(double expected, double tolerance, double spread, const char *evidence)
 {
-    (void)state;
     char kind[] = "expected";
     char text[] = "the paper's speedups";
     char speedup[] = "speedup";
-    results_claim_t claim = {text, kind, speedup, nodes, NAN, empty};
-    results_expect_t expects[] = {{cells[1], 2, 4, QUANTITY_SPEEDUP, 1.96, 0.1, empty},
-                                  {cells[2], 3, 6, QUANTITY_SPEEDUP, 2.00, 0.1, empty},
+    results_claim_t claim = {text, kind, speedup, nodes, 0.05, empty};
+    // The base is 1 by definition and not judged, an accuracy not meant.
+    results_expect_t expects[] = {{cells[0], 1, 2, QUANTITY_SPEEDUP, 1.00, 0.1, empty},
+                                  {cells[1], 2, 4, QUANTITY_SPEEDUP, 1.96, 0.1, empty},
+                                  {cells[2], 3, 6, QUANTITY_SPEEDUP, expected, tolerance, empty},
                                   {cells[2], 3, 6, QUANTITY_ACCURACY, 0.1, 0.1, empty}};
     made_t made;
-    make(&made, PAPER_TIMES, LEVEL, 0.01, &claim);
+    make(&made, PAPER_TIMES, LEVEL, spread, &claim);
     made.set.expects = expects;
-    made.set.n_expects = 3;
-    claims_t *claims = claims_judge(&made.results);
-    assert_int_equal(claims->judgements[0].verdict, CLAIM_FAILS);
-    assert_non_null(strstr(claims->judgements[0].evidence, "1 of 2 values"));
+    made.set.n_expects = 4;
+    // A set that expects impossible things and claims nothing is not asked.
+    results_set_t sets[2] = {made.set, made.set};
+    results_expect_t impossible[] = {{cells[1], 2, 4, QUANTITY_SPEEDUP, 9.0, 0.1, empty}};
+    sets[1].expects = impossible;
+    sets[1].n_expects = 1;
+    sets[1].n_claims = 0;
+    const results_t results = {.root = empty, .sets = sets, .n_sets = 2, .notes = empty};
+    claims_t *claims = claims_judge(&results);
+    assert_int_equal(claims->n, 1);
     grid_t *grid = claims_grid(claims);
     draft_t draft = {0};
     grid_text(grid, &draft);
-    assert_non_null(strstr(draft.text, "the paper's speedups"));
-    assert_non_null(strstr(draft.text, "does not hold\n  1 of 2 values"));
+    if (strstr(draft.text, evidence) == NULL)
+        fail_msg("'%s' lacks '%s'", draft.text, evidence);
+    const claim_verdict_t verdict = claims->judgements[0].verdict;
     draft_clear(&draft);
     grid_free(&grid);
     claims_free(&claims);
+    return verdict;
+}
+
+static void
+expected_values_are_judged_by_their_intervals(void **state)
+{
+    (void)state;
+    assert_int_equal(expected_verdict(2.00, 0.1, 0.01,
+                                      "does not hold\n  1 of 2 values lie within their tolerance, "
+                                      "1 beyond it, 0 cannot be told"),
+                     CLAIM_FAILS);
+    assert_int_equal(expected_verdict(2.42, 0.1, 0.01, "2 of 2 values"), CLAIM_HOLDS);
+    // Its mean is off by a hair less than the tolerance, which its interval goes past.
+    assert_int_equal(expected_verdict(2.21, 0.1, 0.01, "furthest is speedup of 3:6, +9.5 %"),
+                     CLAIM_OPEN);
+    assert_int_equal(expected_verdict(2.42, 0.1, 0.2, "2 cannot be told"), CLAIM_OPEN);
+    // Without a tolerance of its own, it is judged by the claim's.
+    assert_int_equal(expected_verdict(2.42, NAN, 0.01, "2 of 2 values"), CLAIM_HOLDS);
+    assert_int_equal(expected_verdict(2.20, NAN, 0.01, "1 beyond it"), CLAIM_FAILS);
 }
 
 int
@@ -396,7 +425,7 @@ main(void)
         cmocka_unit_test(what_cannot_be_told_is_rarely_judged),
         cmocka_unit_test(what_can_be_told_mostly_is),
         cmocka_unit_test(an_unknown_kind_is_said),
-        cmocka_unit_test(expected_values_are_judged_together),
+        cmocka_unit_test(expected_values_are_judged_by_their_intervals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
