@@ -10,6 +10,19 @@ typedef struct {
     double nodes;
 } share_t;
 
+static bool
+is_good(const fits_extrapolation_t *e)
+{
+    return e->work.fits[0].is_good && e->overhead.fits[0].is_good;
+}
+
+// Why there is nothing to draw.
+static const char *
+reason_of(const fits_extrapolation_t *e)
+{
+    return e->work.fits[0].is_good ? e->overhead.fits[0].note : e->work.fits[0].note;
+}
+
 static double
 ask_share(const double *work, const double *overhead, const void *context)
 {
@@ -19,26 +32,47 @@ ask_share(const double *work, const double *overhead, const void *context)
     return o / (w + o);
 }
 
-// Overhead's share at n nodes, O/(W + O), with its band.
+// Overhead's share at `context` nodes, O/(W + O), with its band.
 static fit_value_t
-share_at(const fit_t *work, const fit_t *overhead, double nodes)
+share_at(const fit_t *work, const fit_t *overhead, void *context)
 {
-    const share_t share = {work->model, overhead->model, nodes};
+    const share_t share = {work->model, overhead->model, *(const double *)context};
     return fit_interval(work, overhead, ask_share, &share);
 }
 
-static void
-add_curve(const fit_t *work, const fit_t *overhead, double from, double to, const char *series,
-          draft_t *csv)
+// Evenly on a logarithmic axis, which is dense enough on a linear one too.
+enum { STEPS = 60 };
+
+static double
+nodes_at(double from, double to, int step)
 {
-    enum { STEPS = 60 };
-    for (int i = 0; work->is_good && overhead->is_good && i <= STEPS; i++) {
-        // Evenly on a logarithmic axis, which is dense enough on a linear one too.
-        const double nodes = from * pow(to / from, (double)i / STEPS);
-        const fit_value_t o = share_at(work, overhead, nodes);
-        const double numbers[] = {nodes,   1 - o.value, 1 - o.high, 1 - o.low,
-                                  o.value, o.low,       o.high};
-        figure_row_text(csv, series, numbers, sizeof numbers / sizeof *numbers, "");
+    return from * pow(to / from, (double)step / STEPS);
+}
+
+static void
+add_share_row(const char *series, double nodes, fit_value_t o, draft_t *csv)
+{
+    const double numbers[] = {nodes, 1 - o.value, 1 - o.high, 1 - o.low, o.value, o.low, o.high};
+    figure_row_text(csv, series, numbers, sizeof numbers / sizeof *numbers, "");
+}
+
+static void
+add_model(const fits_extrapolation_t *e, double to, const char *series, draft_t *csv)
+{
+    for (int i = 0; is_good(e) && i <= STEPS; i++) {
+        double nodes = nodes_at(2.0, to, i);
+        add_share_row(series, nodes, laws_answer(&e->work, &e->overhead, share_at, &nodes), csv);
+    }
+}
+
+static void
+add_regression(const fits_extrapolation_t *e, double to, draft_t *csv)
+{
+    const bool is_fitted = e->paper_work.is_good && e->paper_overhead.is_good;
+    for (int i = 0; is_fitted && i <= STEPS; i++) {
+        double nodes = nodes_at(1.0, to, i);
+        add_share_row("regression", nodes, share_at(&e->paper_work, &e->paper_overhead, &nodes),
+                      csv);
     }
 }
 
@@ -105,10 +139,11 @@ add_model_plot(draft_t *script, const fits_extrapolation_t *e, const char *name)
     figure_plot(script, "model", "nodes", "'overhead_low':'overhead_high'",
                 "filledcurves linecolor rgb red fillstyle transparent solid 0.18 notitle");
     figure_plot(script, "model", "nodes", "'work_share'",
-                "lines linecolor rgb green linewidth 2 title 'work, %s'", e->work.model->name);
+                "lines linecolor rgb green linewidth 2 title 'work, %s'",
+                e->work.fits[0].model->name);
     figure_plot(script, "model", "nodes", "'overhead_share'",
                 "lines linecolor rgb red linewidth 2 title 'overhead, %s'",
-                e->overhead.model->name);
+                e->overhead.fits[0].model->name);
     figure_bars(script, "measured", "nodes", "'work_share':'work_low':'work_high'", "green");
     figure_bars(script, "measured", "nodes", "'overhead_share':'overhead_low':'overhead_high'",
                 "red");
@@ -163,16 +198,17 @@ static char *
 family_key(const line_t *line, const fits_extrapolation_t *e)
 {
     char *label = line_label(line);
-    char *key = plots_format("%s: %s", label, e->overhead.is_good ? "" : e->overhead.note);
-    if (e->overhead.is_good && isfinite(e->crossing.value)) {
+    char *key =
+        plots_format("%s: %s", label, e->overhead.fits[0].is_good ? "" : e->overhead.fits[0].note);
+    if (e->overhead.fits[0].is_good && isfinite(e->crossing.value)) {
         char *crossing = crossing_label("outgrows work at", e->crossing);
         free(key);
-        key = plots_format("%s (%s): %s", label, e->overhead.model->name, crossing);
+        key = plots_format("%s (%s): %s", label, e->overhead.fits[0].model->name, crossing);
         free(crossing);
-    } else if (e->overhead.is_good) {
+    } else if (e->overhead.fits[0].is_good) {
         free(key);
         key = plots_format("%s (%s): stays below work up to %d nodes", label,
-                           e->overhead.model->name, FITS_NODES_MAX);
+                           e->overhead.fits[0].model->name, FITS_NODES_MAX);
     }
     free(label);
     return key;
@@ -189,7 +225,7 @@ add_family_line(const line_t *line, size_t index, double reach, const fits_extra
     char *mark = plots_format("mark %zu", index);
     char *key = family_key(line, e);
     add_share_points(line, measured, &figure->csv);
-    add_curve(&e->work, &e->overhead, 2.0, reach, model, &figure->csv);
+    add_model(e, reach, model, &figure->csv);
     add_mark(e->crossing, reach, mark, "", &figure->csv);
     figure_plot(script, model, "nodes", "'overhead_low':'overhead_high'",
                 "filledcurves linecolor rgb %s fillstyle transparent solid 0.15 notitle", color);
@@ -219,7 +255,7 @@ draw_family(const figure_source_t *source, const figure_family_t *family, figure
     for (size_t i = 0; i < family->n; i++) {
         const line_t *line = &family->lines[i];
         e[i] = fits_extrapolate(line);
-        is_drawn = is_drawn || (e[i].work.is_good && e[i].overhead.is_good);
+        is_drawn = is_drawn || is_good(&e[i]);
         reach = fmax(reach, 2.0 * line_x(line, line->n - 1));
         if (isfinite(e[i].crossing.value))
             reach = fmax(reach, 1.5 * e[i].crossing.value);
@@ -243,7 +279,7 @@ draw_family(const figure_source_t *source, const figure_family_t *family, figure
             add_family_line(&family->lines[i], i, reach, &e[i], figure);
         figure_close(&figure->script);
     } else {
-        figure_skip(figure, "%s", e[0].work.is_good ? e[0].overhead.note : e[0].work.note);
+        figure_skip(figure, "%s", reason_of(&e[0]));
     }
     for (size_t i = 0; i < family->n; i++)
         fits_extrapolation_clear(&e[i]);
@@ -258,9 +294,9 @@ draw(const figure_source_t *source, const line_t *line, const line_t *other, fig
     if (other->n > 0)
         o = fits_extrapolate(other);
     const fits_extrapolation_t *old = other->n > 0 ? &o : &e;
-    const bool is_drawn = e.work.is_good && e.overhead.is_good;
+    const bool is_drawn = is_good(&e);
     if (!is_drawn)
-        figure_skip(figure, "%s", e.work.is_good ? e.overhead.note : e.work.note);
+        figure_skip(figure, "%s", reason_of(&e));
     const double reach = reach_of(line, &e, old);
     const bool is_logarithmic = reach > 24.0;
     draft_t *csv = &figure->csv;
@@ -269,9 +305,9 @@ draw(const figure_source_t *source, const line_t *line, const line_t *other, fig
         draft_add(csv, "series,nodes,work_share,work_low,work_high,overhead_share,overhead_low,"
                        "overhead_high,label\n");
         add_share_points(line, "measured", csv);
-        add_curve(&e.work, &e.overhead, 2.0, reach, "model", csv);
+        add_model(&e, reach, "model", csv);
         add_share_points(other, "reference", csv);
-        add_curve(&old->paper_work, &old->paper_overhead, 1.0, reach, "regression", csv);
+        add_regression(old, reach, csv);
         add_mark(e.crossing, reach, "mark", "communication outgrows work at", csv);
         // Two regressions through three points have hardly any freedom left: their interval would
         // span the figure.

@@ -14,11 +14,6 @@ static const char *const MODELS[] = {"amdahl", "saving",      "usl", "ernest",
 static const char *const OVERHEAD_MODELS[] = {"latency", "communication", "straggler", "linear",
                                               NULL};
 static const char *const TREND[] = {"linear", NULL};
-// What may be chosen to extrapolate by: laws that cannot turn negative. The first stands where none
-// can be told to be better.
-static const char *const WORK_LAWS[] = {"amdahl", "saving", "usl", "ernest", NULL};
-static const char *const OVERHEAD_LAWS[] = {"latency", "communication", "straggler", NULL};
-
 // The further axes of all sets, each a column.
 typedef struct {
     const char **settings;
@@ -124,38 +119,24 @@ fit_line(const line_t *line, quantity_t quantity, const char *const *models)
     return fit;
 }
 
-// The laws of the whole overhead, and that of its parts.
-static fit_t
-fit_overhead(const line_t *line)
-{
-    fit_t best = fit_line(line, QUANTITY_OVERHEAD, OVERHEAD_LAWS);
-    fit_t rounds = fit_rounds(line);
-    if (fit_rounds_leads(&rounds, &best)) {
-        fit_clear(&best);
-        return rounds;
-    }
-    fit_clear(&rounds);
-    return best;
-}
-
 static void
 add_fits(draft_t *draft, const columns_t *columns, const line_t *line, quantity_t quantity,
-         const char *const *models, const char *const *laws)
+         const char *const *models, const char *const *names)
 {
     const subject_t subject = {columns, line, quantity_name(quantity)};
     const bool is_overhead = quantity == QUANTITY_OVERHEAD;
     size_t n;
     fit_point_t *points = line_points(line, quantity, &n);
-    fit_t best = {0};
-    if (laws != NULL)
-        best = is_overhead ? fit_overhead(line) : fit_best(laws, points, n);
-    add_point_fits(draft, &subject, points, n, models, &best);
+    laws_t laws = {.n = 0};
+    if (names != NULL)
+        laws = is_overhead ? laws_of_overhead(line) : laws_of(names, points, n);
+    add_point_fits(draft, &subject, points, n, models, &laws.fits[0]);
     if (is_overhead) {
         fit_t rounds = fit_rounds(line);
-        add_fit(draft, &subject, &rounds, rounds.is_good && rounds.model == best.model);
+        add_fit(draft, &subject, &rounds, rounds.is_good && rounds.model == laws.fits[0].model);
         fit_clear(&rounds);
     }
-    fit_clear(&best);
+    laws_clear(&laws);
     free(points);
 }
 
@@ -201,8 +182,9 @@ add_round_fits(draft_t *draft, const columns_t *columns, const line_t *nodes)
 }
 
 static fit_value_t
-crossing_of(const fit_t *work, const fit_t *overhead)
+ask_crossing(const fit_t *work, const fit_t *overhead, void *context)
 {
+    (void)context;
     if (!work->is_good || !overhead->is_good)
         return (fit_value_t){NAN, NAN, NAN};
     return fit_crossing(work, overhead, 1.0, FITS_NODES_MAX);
@@ -213,21 +195,21 @@ fits_extrapolate(const line_t *nodes)
 {
     static const char *const exponential[] = {"exponential", NULL};
     fits_extrapolation_t e = {
-        .work = fit_line(nodes, QUANTITY_WORK, WORK_LAWS),
-        .overhead = fit_overhead(nodes),
+        .work = laws_of_work(nodes),
+        .overhead = laws_of_overhead(nodes),
         .paper_work = fit_line(nodes, QUANTITY_WORK, exponential),
         .paper_overhead = fit_line(nodes, QUANTITY_OVERHEAD, TREND),
     };
-    e.crossing = crossing_of(&e.work, &e.overhead);
-    e.paper_crossing = crossing_of(&e.paper_work, &e.paper_overhead);
+    e.crossing = laws_answer(&e.work, &e.overhead, ask_crossing, NULL);
+    e.paper_crossing = ask_crossing(&e.paper_work, &e.paper_overhead, NULL);
     return e;
 }
 
 void
 fits_extrapolation_clear(fits_extrapolation_t *extrapolation)
 {
-    fit_clear(&extrapolation->work);
-    fit_clear(&extrapolation->overhead);
+    laws_clear(&extrapolation->work);
+    laws_clear(&extrapolation->overhead);
     fit_clear(&extrapolation->paper_work);
     fit_clear(&extrapolation->paper_overhead);
 }
@@ -255,14 +237,15 @@ add_crossing(draft_t *draft, const subject_t *subject, const fit_t *work, const 
 static void
 add_nodes(draft_t *draft, const columns_t *columns, const line_t *nodes)
 {
-    add_fits(draft, columns, nodes, QUANTITY_T, MODELS, WORK_LAWS);
-    add_fits(draft, columns, nodes, QUANTITY_WORK, MODELS, WORK_LAWS);
-    add_fits(draft, columns, nodes, QUANTITY_OVERHEAD, OVERHEAD_MODELS, OVERHEAD_LAWS);
+    add_fits(draft, columns, nodes, QUANTITY_T, MODELS, LAWS_OF_WORK);
+    add_fits(draft, columns, nodes, QUANTITY_WORK, MODELS, LAWS_OF_WORK);
+    add_fits(draft, columns, nodes, QUANTITY_OVERHEAD, OVERHEAD_MODELS, LAWS_OF_OVERHEAD);
     add_fits(draft, columns, nodes, QUANTITY_SPEEDUP, TREND, NULL);
     add_round_fits(draft, columns, nodes);
     const subject_t inflection = {columns, nodes, "inflection"};
     fits_extrapolation_t e = fits_extrapolate(nodes);
-    add_crossing(draft, &inflection, &e.work, &e.overhead, e.crossing, "scaling models");
+    add_crossing(draft, &inflection, &e.work.fits[0], &e.overhead.fits[0], e.crossing,
+                 "scaling models");
     add_crossing(draft, &inflection, &e.paper_work, &e.paper_overhead, e.paper_crossing,
                  "the paper's regressions");
     fits_extrapolation_clear(&e);
@@ -271,7 +254,7 @@ add_nodes(draft_t *draft, const columns_t *columns, const line_t *nodes)
 static void
 add_cores(draft_t *draft, const columns_t *columns, const line_t *cores)
 {
-    add_fits(draft, columns, cores, QUANTITY_T, MODELS, WORK_LAWS);
+    add_fits(draft, columns, cores, QUANTITY_T, MODELS, LAWS_OF_WORK);
     add_fits(draft, columns, cores, QUANTITY_SPEEDUP, TREND, NULL);
 }
 

@@ -11,7 +11,7 @@
 #define PLOTS_FITS_H
 
 #include "plots/draft.h"
-#include "plots/line.h"
+#include "plots/laws.h"
 #include "plots/results.h"
 
 // The largest cluster an inflection point is looked for in.
@@ -21,11 +21,11 @@ int fits_write(const results_t *results, const char *folder, plots_error_t *erro
 // The same as text.
 void fits_draft(const results_t *results, draft_t *draft);
 
-// How work and overhead go on along a line of nodes: each with the model that foretells its
-// held-out largest size best, and in the paper's way (exponential work, linear overhead). The
-// points where overhead outgrows work go with them.
+// How work and overhead go on along a line of nodes: each with the laws that foretell its held-out
+// largest size best, and in the paper's way (exponential work, linear overhead). The points where
+// overhead outgrows work go with them.
 typedef struct {
-    fit_t work, overhead;
+    laws_t work, overhead;
     fit_value_t crossing; // nodes; INFINITY: not up to FITS_NODES_MAX; NAN: cannot be told
     fit_t paper_work, paper_overhead;
     fit_value_t paper_crossing;

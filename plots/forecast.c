@@ -6,73 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plots/fit_rounds.h"
+#include "plots/laws.h"
 #include "plots/line.h"
 #include "plots/memory.h"
-
-enum { LAWS_MAX = 5 };
-
-// The models of one quantity that hold-out cannot tell from the best, which comes first.
-typedef struct {
-    fit_t fits[LAWS_MAX];
-    size_t n;
-} laws_t;
-
-static const char *const WORK_LAWS[] = {"amdahl", "saving", "usl", "ernest", NULL};
-static const char *const OVERHEAD_LAWS[] = {"latency", "communication", "straggler", NULL};
-static const char *const WORK_GRID[] = {"work_grid", NULL};
-static const char *const OVERHEAD_GRID[] = {"overhead_grid", NULL};
-
-// As good as the best: within half as much again of its error, within two hundredths, or, with no
-// more terms, not told from it by the noise of what was held out.
-static bool
-is_rival(const fit_t *fit, const fit_t *best)
-{
-    if (!fit->is_good || fit->model == best->model || !isfinite(fit->held_out_error))
-        return false;
-    const bool is_larger = fit->model->n_terms > best->model->n_terms;
-    const double noise = is_larger ? 0.0 : 2.0 * fit->held_out_noise;
-    return fit->held_out_error <=
-           fmax(fmax(1.5 * best->held_out_error, 0.02), best->held_out_error + noise);
-}
-
-static laws_t
-laws_of(const char *const *names, const fit_point_t *points, size_t n)
-{
-    laws_t laws = {.n = 1};
-    laws.fits[0] = fit_best(names, points, n);
-    for (size_t i = 0; names[i] != NULL && laws.n < LAWS_MAX; i++) {
-        fit_t fit = fit_model(model_named(names[i]), points, n);
-        if (is_rival(&fit, &laws.fits[0]))
-            laws.fits[laws.n++] = fit;
-        else
-            fit_clear(&fit);
-    }
-    return laws;
-}
-
-// What rounds.csv says of the overhead is a law as the others are: it has more terms, so it must be
-// better by more than noise to come first.
-static void
-consider_rounds(laws_t *laws, const line_t *line)
-{
-    fit_t fit = fit_rounds(line);
-    if (fit_rounds_leads(&fit, &laws->fits[0])) {
-        laws->fits[laws->n++] = laws->fits[0];
-        laws->fits[0] = fit;
-    } else if (laws->fits[0].is_good && is_rival(&fit, &laws->fits[0])) {
-        laws->fits[laws->n++] = fit;
-    } else {
-        fit_clear(&fit);
-    }
-}
-
-static void
-laws_clear(laws_t *laws)
-{
-    for (size_t i = 0; i < laws->n; i++)
-        fit_clear(&laws->fits[i]);
-}
 
 // The numbers of nodes an inflection point is looked for at, and the terms of both models there,
 // which are the same for all draws.
@@ -250,29 +186,27 @@ ask_least(const double *w, const double *o, const void *context)
     return best + 1 == ask->looks->n ? INFINITY : ask->looks->nodes[best];
 }
 
-// The answer of the best pair of models, its band widened by every pair of rivals.
+// What a pair of laws is asked.
+typedef struct {
+    fit_function_t *function;
+    ask_t ask;
+} pair_t;
+
+static fit_value_t
+ask_pair(const fit_t *work, const fit_t *overhead, void *context)
+{
+    pair_t *pair = context;
+    pair->ask.work = work->model;
+    pair->ask.overhead = overhead->model;
+    if (pair->ask.looks != NULL)
+        make_looks(&pair->ask);
+    return fit_interval(work, overhead, pair->function, &pair->ask);
+}
+
 static fit_value_t
 answer(const laws_t *work, const laws_t *overhead, fit_function_t *function, ask_t ask)
 {
-    fit_value_t value = {NAN, NAN, NAN};
-    for (size_t i = 0; i < work->n; i++) {
-        for (size_t j = 0; j < overhead->n; j++) {
-            ask.work = work->fits[i].model;
-            ask.overhead = overhead->fits[j].model;
-            if (ask.looks != NULL)
-                make_looks(&ask);
-            const fit_value_t other =
-                fit_interval(&work->fits[i], &overhead->fits[j], function, &ask);
-            if (i == 0 && j == 0)
-                value = other;
-            value.low = fmin(value.low, fmin(other.value, other.low));
-            value.high = fmax(value.high, fmax(other.value, other.high));
-        }
-    }
-    // Without freedom to tell, the spread of the models is no band.
-    if (work->fits[0].draws == NULL || overhead->fits[0].draws == NULL)
-        value.low = value.high = NAN;
-    return value;
+    return laws_answer(work, overhead, ask_pair, &(pair_t){function, ask});
 }
 
 static forecast_row_t
@@ -328,16 +262,6 @@ grid_laws(const summary_t *const *summaries, size_t n, const line_t *line, quant
 {
     size_t n_points;
     fit_point_t *points = grid_points(summaries, n, line, quantity, &n_points);
-    laws_t laws = laws_of(names, points, n_points);
-    free(points);
-    return laws;
-}
-
-static laws_t
-line_laws(const line_t *line, quantity_t quantity, const char *const *names)
-{
-    size_t n_points;
-    fit_point_t *points = line_points(line, quantity, &n_points);
     laws_t laws = laws_of(names, points, n_points);
     free(points);
     return laws;
@@ -430,12 +354,11 @@ forecast_line(const line_t *line, const summary_t *const *summaries, size_t n_su
     forecast->largest = line_x(line, line->n - 1);
     const fit_value_t unknown = {NAN, NAN, NAN};
     forecast->one_more_core_s = unknown;
-    laws_t work = line_laws(line, QUANTITY_WORK, WORK_LAWS);
-    laws_t overhead = line_laws(line, QUANTITY_OVERHEAD, OVERHEAD_LAWS);
-    consider_rounds(&overhead, line);
-    laws_t work_grid = grid_laws(summaries, n_summaries, line, QUANTITY_WORK, WORK_GRID);
+    laws_t work = laws_of_work(line);
+    laws_t overhead = laws_of_overhead(line);
+    laws_t work_grid = grid_laws(summaries, n_summaries, line, QUANTITY_WORK, LAWS_OF_WORK_GRID);
     laws_t overhead_grid =
-        grid_laws(summaries, n_summaries, line, QUANTITY_OVERHEAD, OVERHEAD_GRID);
+        grid_laws(summaries, n_summaries, line, QUANTITY_OVERHEAD, LAWS_OF_OVERHEAD_GRID);
     const int result = fill(forecast, is_on_line ? &work : &work_grid,
                             is_on_line ? &overhead : &overhead_grid, nodes, n, error);
     if (result == PLOTS_OK)

@@ -168,6 +168,41 @@ forecasts_are_within_ten_percent_and_their_bands_hold(void **state)
         assert_in_range(n_points_covered[i], least_covered(EXPERIMENTS), EXPERIMENTS);
 }
 
+// The whole number of nodes from which on the overhead is looked at as above: one is looked at, or
+// one in twenty.
+static void
+assert_same_nodes(double whole, double exact)
+{
+    if (isinf(exact) ? isfinite(whole) : whole < exact - 1e-2 || whole > 1.0 + 1.06 * exact)
+        fail_msg("%g nodes, and %g in figure 9", whole, exact);
+}
+
+// One page shows both: where overhead outgrows work in figure 9, and in the forecast's table.
+static void
+figure_9_and_the_forecast_are_equally_sure(void **state)
+{
+    (void)state;
+    int n_with_rivals = 0;
+    for (unsigned long seed = 1; seed <= 10; seed++) {
+        results_run_t runs[NODES * REPEATS];
+        results_set_t set = made_set(runs, seed, 0.03);
+        summary_t *summary = summary_new(&set);
+        line_t line = line_find((const summary_t *const[]){summary}, 1, LINE_NODES);
+        fits_extrapolation_t figure = fits_extrapolate(&line);
+        forecast_t **forecast = forecast_of(seed, 0.03, (double[]){8}, 1);
+        const fit_value_t nodes = (*forecast)->overhead_exceeds_work;
+        assert_same_nodes(nodes.value, figure.crossing.value);
+        assert_same_nodes(nodes.low, figure.crossing.low);
+        assert_same_nodes(nodes.high, figure.crossing.high);
+        n_with_rivals += figure.work.n > 1 || figure.overhead.n > 1;
+        forecasts_free(&forecast, 1);
+        fits_extrapolation_clear(&figure);
+        line_clear(&line);
+        summary_free(&summary);
+    }
+    assert_true(n_with_rivals > 0);
+}
+
 // The mean miss at 8 nodes of a cluster whose overhead does not grow, and whose work gets cheaper a
 // sample by `saved` of itself, measured with noise on 1 to 4.
 static double
@@ -473,6 +508,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_noise_the_forecast_is_the_truth),
         cmocka_unit_test(forecasts_are_within_ten_percent_and_their_bands_hold),
+        cmocka_unit_test(figure_9_and_the_forecast_are_equally_sure),
         cmocka_unit_test(noise_is_not_drawn_out_into_an_overhead_that_grows),
         cmocka_unit_test(bands_of_rounds_cover_the_truth),
         cmocka_unit_test(the_parts_of_rounds_foretell_what_their_sum_does_not),
