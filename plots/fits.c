@@ -8,11 +8,15 @@
 #include "plots/fit_rounds.h"
 #include "plots/memory.h"
 
-// Which models are tried on what.
+// Which models are tried on what. What may be extrapolated by is in laws.h.
 static const char *const MODELS[] = {"amdahl", "saving",      "usl", "ernest",
                                      "linear", "exponential", NULL};
 static const char *const OVERHEAD_MODELS[] = {"latency", "communication", "straggler", "linear",
                                               NULL};
+static const char *const MODELS_GRID[] = {"work_grid",   "usl_grid",         "ernest_grid",
+                                          "linear_grid", "exponential_grid", NULL};
+static const char *const OVERHEAD_MODELS_GRID[] = {"latency",       "communication", "straggler",
+                                                   "overhead_grid", "linear_grid",   NULL};
 static const char *const TREND[] = {"linear", NULL};
 // The further axes of all sets, each a column.
 typedef struct {
@@ -22,8 +26,10 @@ typedef struct {
 
 typedef struct {
     const columns_t *columns;
-    const line_t *line;
+    const line_t *line; // of one size, or of the first cells where there are both
     const char *quantity;
+    const char *sets; // of a fit to several sets; NULL: the line's
+    const char *over; // NULL: the line's axis
 } subject_t;
 
 static void
@@ -37,9 +43,10 @@ static void
 add_start(draft_t *draft, const subject_t *subject, const char *model, const char *parameter)
 {
     const results_set_t *set = subject->line->summary->set;
-    add_cell(draft, set->name);
+    const char *along = subject->line->axis == LINE_NODES ? "nodes" : "cores";
+    add_cell(draft, subject->sets != NULL ? subject->sets : set->name);
     add_cell(draft, subject->quantity);
-    add_cell(draft, subject->line->axis == LINE_NODES ? "nodes" : "cores");
+    add_cell(draft, subject->over != NULL ? subject->over : along);
     for (size_t i = 0; i < subject->columns->n; i++) {
         size_t axis = 0;
         while (axis < set->n_axes &&
@@ -123,7 +130,7 @@ static void
 add_fits(draft_t *draft, const columns_t *columns, const line_t *line, quantity_t quantity,
          const char *const *models, const char *const *names)
 {
-    const subject_t subject = {columns, line, quantity_name(quantity)};
+    const subject_t subject = {columns, line, .quantity = quantity_name(quantity)};
     const bool is_overhead = quantity == QUANTITY_OVERHEAD;
     size_t n;
     fit_point_t *points = line_points(line, quantity, &n);
@@ -165,8 +172,8 @@ add_round_fits(draft_t *draft, const columns_t *columns, const line_t *nodes)
 {
     static const char *const communication[] = {"communication", NULL};
     static const char *const straggling[] = {"straggler", NULL};
-    const subject_t subjects[] = {{columns, nodes, "round_communication_s"},
-                                  {columns, nodes, "round_straggling_s"}};
+    const subject_t subjects[] = {{columns, nodes, .quantity = "round_communication_s"},
+                                  {columns, nodes, .quantity = "round_straggling_s"}};
     size_t n;
     double bytes;
     fit_point_t *points = line_round_points(nodes, LINE_COMMUNICATION, &n, &bytes);
@@ -242,7 +249,7 @@ add_nodes(draft_t *draft, const columns_t *columns, const line_t *nodes)
     add_fits(draft, columns, nodes, QUANTITY_OVERHEAD, OVERHEAD_MODELS, LAWS_OF_OVERHEAD);
     add_fits(draft, columns, nodes, QUANTITY_SPEEDUP, TREND, NULL);
     add_round_fits(draft, columns, nodes);
-    const subject_t inflection = {columns, nodes, "inflection"};
+    const subject_t inflection = {columns, nodes, .quantity = "inflection"};
     fits_extrapolation_t e = fits_extrapolate(nodes);
     add_crossing(draft, &inflection, &e.work.fits[0], &e.overhead.fits[0], e.crossing,
                  "scaling models");
@@ -257,6 +264,83 @@ add_cores(draft_t *draft, const columns_t *columns, const line_t *cores)
     add_fits(draft, columns, cores, QUANTITY_T, MODELS, LAWS_OF_WORK);
     add_fits(draft, columns, cores, QUANTITY_SPEEDUP, TREND, NULL);
 }
+
+// ---- nodes and cores at once ----
+
+// Whether points differ in nodes, and in the cores a node has, so that both can be told apart.
+static bool
+is_grid(const fit_point_t *points, size_t n)
+{
+    bool has_nodes = false;
+    bool has_cores = false;
+    for (size_t i = 1; i < n; i++) {
+        has_nodes = has_nodes || points[i].nodes != points[0].nodes;
+        has_cores = has_cores || fabs(points[i].cores / points[i].nodes -
+                                      points[0].cores / points[0].nodes) > 1e-9;
+    }
+    return has_nodes && has_cores;
+}
+
+static void
+add_grid(draft_t *draft, const columns_t *columns, const summary_t *const *summaries, size_t n,
+         const line_t *line, const char *sets)
+{
+    static const struct {
+        quantity_t quantity;
+        const char *const *models, *const *laws;
+    } parts[] = {{QUANTITY_T, MODELS_GRID, LAWS_OF_WORK_GRID},
+                 {QUANTITY_WORK, MODELS_GRID, LAWS_OF_WORK_GRID},
+                 {QUANTITY_OVERHEAD, OVERHEAD_MODELS_GRID, LAWS_OF_OVERHEAD_GRID}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const subject_t subject = {columns, line, quantity_name(parts[i].quantity), sets,
+                                   "nodes and cores"};
+        size_t n_points;
+        fit_point_t *points = laws_grid_points(summaries, n, line, parts[i].quantity, &n_points);
+        if (is_grid(points, n_points)) {
+            fit_t best = fit_best(parts[i].laws, points, n_points);
+            add_point_fits(draft, &subject, points, n_points, parts[i].models, &best);
+            fit_clear(&best);
+        }
+        free(points);
+    }
+}
+
+// One set, for each combination of the further axes' values.
+static void
+add_own_grid(draft_t *draft, const columns_t *columns, const summary_t *summary)
+{
+    line_t line = line_find(&summary, 1, LINE_NODES);
+    line_t *family;
+    const size_t n = line_family(&line, &family);
+    for (size_t i = 0; i < n; i++) {
+        add_grid(draft, columns, &summary, 1, &family[i], NULL);
+        line_clear(&family[i]);
+    }
+    free(family);
+    line_clear(&line);
+}
+
+// Several sets together, such as a sweep of nodes and one of cores.
+static void
+add_common_grid(draft_t *draft, const columns_t *columns, const summary_t *const *summaries,
+                size_t n)
+{
+    line_t line = line_find(summaries, n, LINE_NODES);
+    draft_t sets = {0};
+    size_t n_sets = 0;
+    for (size_t i = 0; line.n > 0 && i < n; i++) {
+        size_t n_points;
+        free(laws_grid_points(&summaries[i], 1, &line, QUANTITY_T, &n_points));
+        if (n_points > 0)
+            draft_add(&sets, "%s%s", n_sets++ > 0 ? " and " : "", summaries[i]->set->name);
+    }
+    if (n_sets > 1)
+        add_grid(draft, columns, summaries, n, &line, sets.text);
+    draft_clear(&sets);
+    line_clear(&line);
+}
+
+// ---- all of it ----
 
 // The longest line along an axis, for each combination of the further axes' values.
 static void
@@ -306,12 +390,17 @@ fits_draft(const results_t *results, draft_t *draft)
         add_cell(draft, columns.settings[i]);
     draft_add(draft, "model,parameter,value,low,high,equation,r_squared,held_out_size,"
                      "held_out_error,n_points,n_sizes,chosen,note\n");
+    summary_t **summaries = plots_alloc(results->n_sets, sizeof *summaries);
     for (size_t i = 0; i < results->n_sets; i++) {
-        summary_t *summary = summary_new(&results->sets[i]);
-        add_family(draft, &columns, summary, LINE_NODES);
-        add_family(draft, &columns, summary, LINE_CORES);
-        summary_free(&summary);
+        summaries[i] = summary_new(&results->sets[i]);
+        add_family(draft, &columns, summaries[i], LINE_NODES);
+        add_family(draft, &columns, summaries[i], LINE_CORES);
+        add_own_grid(draft, &columns, summaries[i]);
     }
+    add_common_grid(draft, &columns, (const summary_t *const *)summaries, results->n_sets);
+    for (size_t i = 0; i < results->n_sets; i++)
+        summary_free(&summaries[i]);
+    free(summaries);
     free(columns.settings);
 }
 

@@ -5,7 +5,10 @@
  * model,parameter,value,low,high,equation,r_squared,held_out_size,held_out_error,n_points,n_sizes,chosen,note.
  * One row a parameter; a model that could not be fitted has one row with the reason in `note`; an
  * inflection point is a row of its own, whose model names the two that cross. Where further axes
- * are swept, each combination of their values has fits of its own.
+ * are swept, each combination of their values has fits of its own. Where cells differ in nodes and
+ * in cores a node, models of both at once are fitted to all of them, over "nodes and cores"; those
+ * of several sets together, such as a sweep of nodes and one of cores, stand last, under the names
+ * of all.
  */
 #ifndef PLOTS_FITS_H
 #define PLOTS_FITS_H

@@ -227,41 +227,12 @@ row_of(const laws_t *work, const laws_t *overhead, double nodes, double cores_a_
     };
 }
 
-// Every finished run of the cells with the line's values of the further axes, in nodes and cores;
-// of other sets, those with the first values.
-static fit_point_t *
-grid_points(const summary_t *const *summaries, size_t n_summaries, const line_t *line,
-            quantity_t quantity, size_t *n)
-{
-    fit_point_t *points = NULL;
-    *n = 0;
-    for (size_t s = 0; s < n_summaries; s++) {
-        const results_set_t *set = summaries[s]->set;
-        char *const *values =
-            summaries[s] == line->summary ? line_cell(line, 0)->values : set->runs[0].values;
-        for (size_t i = 0; i < set->n_runs; i++) {
-            const results_run_t *run = &set->runs[i];
-            bool is_meant = run->is_done;
-            for (size_t a = 0; is_meant && a < set->n_axes; a++)
-                is_meant = strcmp(run->values[a], values[a]) == 0;
-            if (!is_meant)
-                continue;
-            points = plots_resize(points, *n + 1, sizeof *points);
-            points[(*n)++] = (fit_point_t){.x = run->cores,
-                                           .y = line_value(run, quantity),
-                                           .nodes = run->nodes,
-                                           .cores = run->cores};
-        }
-    }
-    return points;
-}
-
 static laws_t
 grid_laws(const summary_t *const *summaries, size_t n, const line_t *line, quantity_t quantity,
           const char *const *names)
 {
     size_t n_points;
-    fit_point_t *points = grid_points(summaries, n, line, quantity, &n_points);
+    fit_point_t *points = laws_grid_points(summaries, n, line, quantity, &n_points);
     laws_t laws = laws_of(names, points, n_points);
     free(points);
     return laws;

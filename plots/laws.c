@@ -2,13 +2,16 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "plots/fit_rounds.h"
+#include "plots/memory.h"
 
 const char *const LAWS_OF_WORK[] = {"amdahl", "saving", "usl", "ernest", NULL};
 const char *const LAWS_OF_OVERHEAD[] = {"latency", "communication", "straggler", NULL};
-const char *const LAWS_OF_WORK_GRID[] = {"work_grid", NULL};
-const char *const LAWS_OF_OVERHEAD_GRID[] = {"overhead_grid", NULL};
+const char *const LAWS_OF_WORK_GRID[] = {"work_grid", "usl_grid", "ernest_grid", NULL};
+const char *const LAWS_OF_OVERHEAD_GRID[] = {"latency", "communication", "straggler",
+                                             "overhead_grid", NULL};
 
 // As good as the best: within half as much again of its error, within two hundredths, or, with no
 // more terms, not told from it by the noise of what was held out.
@@ -21,6 +24,60 @@ is_rival(const fit_t *fit, const fit_t *best)
     const double noise = is_larger ? 0.0 : 2.0 * fit->held_out_noise;
     return fit->held_out_error <=
            fmax(fmax(1.5 * best->held_out_error, 0.02), best->held_out_error + noise);
+}
+
+// What is not known of both is no difference. Samples are cut into equal parts, so that up to a
+// batch a node is left out.
+static bool
+is_same(double a, double b)
+{
+    return isnan(a) || isnan(b) || fabs(a - b) <= 0.02 * fabs(a);
+}
+
+static double
+samples_of(const results_set_t *set)
+{
+    for (size_t i = 0; i < set->n_runs; i++) {
+        if (set->runs[i].is_done)
+            return set->runs[i].samples;
+    }
+    return NAN;
+}
+
+// A run that its nodes and cores alone set apart from the runs of the line's set.
+static bool
+is_comparable(const results_set_t *set, const results_run_t *run, const line_t *line)
+{
+    const results_set_t *own = line->summary->set;
+    char *const *values = set == own ? line_cell(line, 0)->values : set->runs[0].values;
+    bool is_meant = run->is_done && strcmp(set->launcher, own->launcher) == 0 &&
+                    strcmp(set->data, own->data) == 0 &&
+                    is_same(set->core_speed, own->core_speed) &&
+                    is_same(run->samples, samples_of(own));
+    for (size_t a = 0; is_meant && a < set->n_axes; a++)
+        is_meant = strcmp(run->values[a], values[a]) == 0;
+    return is_meant;
+}
+
+fit_point_t *
+laws_grid_points(const summary_t *const *summaries, size_t n_summaries, const line_t *line,
+                 quantity_t quantity, size_t *n_points)
+{
+    fit_point_t *points = NULL;
+    *n_points = 0;
+    for (size_t s = 0; s < n_summaries; s++) {
+        const results_set_t *set = summaries[s]->set;
+        for (const results_run_t *run = set->runs; run < set->runs + set->n_runs; run++) {
+            if (!is_comparable(set, run, line))
+                continue;
+            points = plots_resize(points, *n_points + 1, sizeof *points);
+            points[(*n_points)++] = (fit_point_t){.x = run->cores,
+                                                  .y = line_value(run, quantity),
+                                                  .nodes = run->nodes,
+                                                  .cores = run->cores};
+        }
+    }
+    return points;
 }
 
 laws_t

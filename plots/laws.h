@@ -23,6 +23,11 @@ typedef struct {
     size_t n;
 } laws_t;
 
+// Every finished run of the line's cells and of those that differ from them in nodes and cores
+// alone, as points in both, x being the cores. Of other sets only such as were measured in the same
+// way, with as many samples; of their further axes the first values. The caller frees them.
+fit_point_t *laws_grid_points(const summary_t *const *summaries, size_t n_summaries,
+                              const line_t *line, quantity_t quantity, size_t *n_points);
 // Of points, among laws of these names. The caller clears them.
 laws_t laws_of(const char *const *names, const fit_point_t *points, size_t n);
 // Of a line of nodes: its work, and its overhead as a whole or by the parts of its rounds.

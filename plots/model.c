@@ -159,29 +159,66 @@ latency_equation(const double *c, draft_t *draft)
 }
 
 // A time to begin, whatever n is, and one transfer a worker through the coordinator's link
-// (Hockney: latency and bandwidth).
+// (Hockney: latency and bandwidth). Workers are nodes, whatever their cores.
+static void
+communication_basis(const model_place_t *at, double *terms)
+{
+    terms[0] = 1.0;
+    terms[1] = at->nodes;
+}
+
 static void
 communication_equation(const double *c, draft_t *draft)
 {
-    draft_add(draft, "y = %.4g + %.4g x", c[0], c[1]);
+    draft_add(draft, "y = %.4g + %.4g nodes", c[0], c[1]);
 }
 
 // The same with waiting for the slowest of n, whose expectation grows about as the logarithm of n.
 static void
 straggler_basis(const model_place_t *at, double *terms)
 {
-    const double x = at->x;
-    terms[0] = log(x);
-    terms[1] = x - 1.0;
+    terms[0] = log(at->nodes);
+    terms[1] = at->nodes - 1.0;
 }
 
 static void
 straggler_equation(const double *c, draft_t *draft)
 {
-    draft_add(draft, "y = %.4g log x + %.4g (x − 1)", c[0], c[1]);
+    draft_add(draft, "y = %.4g log nodes + %.4g (nodes − 1)", c[0], c[1]);
 }
 
 // ---- nodes and cores at once ----
+
+// The paper's regressions, with a slope for each.
+static void
+plane_basis(const model_place_t *at, double *terms)
+{
+    terms[0] = 1.0;
+    terms[1] = at->nodes;
+    terms[2] = at->cores;
+}
+
+static void
+plane_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g %s %.4g nodes %s %.4g cores", c[0], c[1] < 0.0 ? "−" : "+",
+              fabs(c[1]), c[2] < 0.0 ? "−" : "+", fabs(c[2]));
+}
+
+static void
+exponential_plane_derive(const double *c, double *parameters)
+{
+    parameters[0] = exp(c[0]);
+    parameters[1] = c[1];
+    parameters[2] = c[2];
+}
+
+static void
+exponential_plane_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g exp(%s%.4g nodes %s %.4g cores)", exp(c[0]), c[1] < 0.0 ? "−" : "",
+              fabs(c[1]), c[2] < 0.0 ? "−" : "+", fabs(c[2]));
+}
 
 // What no machine divides, what a node does once whatever its cores are, and what all cores share.
 static void
@@ -211,13 +248,45 @@ rounds_basis(const model_place_t *at, double *terms)
 static void
 rounds_equation(const double *c, draft_t *draft)
 {
-    draft_add(draft, "y = %.4g + %.4g x + %.4g log x", c[0], c[1], c[2]);
+    draft_add(draft, "y = %.4g + %.4g nodes + %.4g log nodes", c[0], c[1], c[2]);
 }
 
 static void
 work_grid_equation(const double *c, draft_t *draft)
 {
     draft_add(draft, "y = %.4g + %.4g / nodes + %.4g / cores", c[0], c[1], c[2]);
+}
+
+// Gunther's law where what is divided is divided by all cores, and what costs coherence is nodes.
+static void
+usl_grid_basis(const model_place_t *at, double *terms)
+{
+    terms[0] = 1.0 / at->cores;
+    terms[1] = 1.0;
+    terms[2] = at->nodes - 1.0;
+}
+
+static void
+usl_grid_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g / cores + %.4g + %.4g (nodes − 1)", c[0], c[1], c[2]);
+}
+
+// Ernest's terms: machines are nodes, what is divided is divided by their cores.
+static void
+ernest_grid_basis(const model_place_t *at, double *terms)
+{
+    terms[0] = 1.0;
+    terms[1] = 1.0 / at->cores;
+    terms[2] = log(at->nodes);
+    terms[3] = at->nodes;
+}
+
+static void
+ernest_grid_equation(const double *c, draft_t *draft)
+{
+    draft_add(draft, "y = %.4g + %.4g / cores + %.4g log nodes + %.4g nodes", c[0], c[1], c[2],
+              c[3]);
 }
 
 // Coordination is slower where a node has less of a core to do it with: the last term is in nodes a
@@ -295,7 +364,7 @@ static const model_t MODELS[] = {
      .derive = ernest_derive,
      .equation = ernest_equation},
     {.name = "latency",
-     .formula = "y = latency, x > 1",
+     .formula = "y = latency, nodes > 1",
      .source = "Hockney, with transfers that hide behind each other",
      .n_terms = 1,
      .least_sizes = 3,
@@ -307,18 +376,18 @@ static const model_t MODELS[] = {
      .derive = one_as_it_is,
      .equation = latency_equation},
     {.name = "communication",
-     .formula = "y = latency + transfer x, x > 1",
+     .formula = "y = latency + transfer nodes, nodes > 1",
      .source = "Hockney",
      .n_terms = 2,
      .parameters = {"latency_s", "transfer_s"},
      .is_nonnegative = true,
      .is_relative = true,
      .needs_company = true,
-     .basis = line_basis,
+     .basis = communication_basis,
      .derive = as_they_are,
      .equation = communication_equation},
     {.name = "straggler",
-     .formula = "y = waiting log x + transfer (x − 1)",
+     .formula = "y = waiting log nodes + transfer (nodes − 1)",
      .source = "expected maximum of x workers, and one transfer each",
      .n_terms = 2,
      .parameters = {"waiting_s", "transfer_s"},
@@ -329,7 +398,7 @@ static const model_t MODELS[] = {
      .derive = as_they_are,
      .equation = straggler_equation},
     {.name = "rounds",
-     .formula = "y = latency + transfer x + waiting log x, x > 1",
+     .formula = "y = latency + transfer nodes + waiting log nodes, nodes > 1",
      .source = "Hockney and stragglers, each from its part of the rounds",
      .n_terms = 3,
      .parameters = {"latency_s", "transfer_s", "waiting_s"},
@@ -338,6 +407,43 @@ static const model_t MODELS[] = {
      .basis = rounds_basis,
      .derive = three_as_they_are,
      .equation = rounds_equation},
+    {.name = "linear_grid",
+     .formula = "y = a + b nodes + c cores",
+     .source = "regression of the paper's figure 10, over both",
+     .n_terms = 3,
+     .parameters = {"intercept", "slope_nodes", "slope_cores"},
+     .basis = plane_basis,
+     .derive = three_as_they_are,
+     .equation = plane_equation},
+    {.name = "exponential_grid",
+     .formula = "y = a exp(b nodes + c cores), fitted to log y",
+     .source = "regression of the paper's figure 10, over both",
+     .n_terms = 3,
+     .parameters = {"factor", "rate_nodes", "rate_cores"},
+     .is_logarithmic = true,
+     .basis = plane_basis,
+     .derive = exponential_plane_derive,
+     .equation = exponential_plane_equation},
+    {.name = "usl_grid",
+     .formula = "y = T1 (σ + (1 − σ)/cores + κ (nodes − 1))",
+     .source = "Gunther's Universal Scalability Law, over both",
+     .n_terms = 3,
+     .parameters = {"t1_s", "contention", "coherency"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .basis = usl_grid_basis,
+     .derive = usl_derive,
+     .equation = usl_grid_equation},
+    {.name = "ernest_grid",
+     .formula = "y = a + b/cores + c log nodes + d nodes",
+     .source = "Ernest, NSDI 2016, over both",
+     .n_terms = 4,
+     .parameters = {"fixed_s", "divided_s", "tree_s", "each_s"},
+     .is_nonnegative = true,
+     .is_relative = true,
+     .basis = ernest_grid_basis,
+     .derive = ernest_derive,
+     .equation = ernest_grid_equation},
     {.name = "work_grid",
      .formula = "y = a + b/nodes + c/cores",
      .source = "Amdahl's law within a node and across nodes",

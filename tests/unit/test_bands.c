@@ -106,6 +106,9 @@ bands_cover_the_truth_95_times_of_100(void **state)
         {"straggler", {0.4, 0.5}, 5, false, 8, 8},
         {"work_grid", {4, 10, 60}, 4, true, 8, 24},
         {"overhead_grid", {0.3, 0.5, 0.4}, 5, true, 8, 24},
+        {"linear_grid", {150, -6, -2}, 4, true, 8, 24},
+        {"exponential_grid", {4, -0.3, -0.1}, 4, true, 8, 24},
+        {"usl_grid", {60, 5, 1}, 4, true, 8, 24},
         // Terms that are really zero must not make it surer.
         {"amdahl", {0, 60}, 4, false, 8, 8},
         {"saving", {60, 0}, 4, false, 8, 8},
@@ -113,6 +116,7 @@ bands_cover_the_truth_95_times_of_100(void **state)
         {"straggler", {0, 0.5}, 5, false, 8, 8},
         {"work_grid", {0, 0, 60}, 4, true, 8, 24},
         {"overhead_grid", {0.3, 0.5, 0}, 5, true, 8, 24},
+        {"usl_grid", {60, 5, 0}, 4, true, 8, 24},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_covers(cases[i].name, count_covered(&cases[i], EXPERIMENTS, INFINITY), EXPERIMENTS);
@@ -128,8 +132,9 @@ bands_of_ernest_cover_the_truth_and_stay_narrow(void **state)
     static const case_t cases[] = {
         {"ernest", {2, 60, 3, 0.5}, 6, false, 8, 8},
         {"ernest", {0, 60, 0, 0.5}, 6, false, 8, 8},
+        {"ernest_grid", {2, 60, 1, 0.5}, 5, true, 8, 24},
     };
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int n = count_covered(&cases[i], EXPERIMENTS, 0.5);
         if (n < least_covered(EXPERIMENTS))
             fail_msg("ernest %zu: %d of %d", i, n, EXPERIMENTS);

@@ -168,6 +168,64 @@ forecasts_are_within_ten_percent_and_their_bands_hold(void **state)
         assert_in_range(n_points_covered[i], least_covered(EXPERIMENTS), EXPERIMENTS);
 }
 
+// The value in the row of fits.csv that holds these words, which end before it.
+static double
+parameter_in(const char *fits, const char *words)
+{
+    const char *row = strstr(fits, words);
+    return row != NULL ? strtod(row + strlen(words), NULL) : NAN;
+}
+
+// A cluster whose T is 3 + 60 / cores + nodes / 2, exactly; `cores_a_node` of each of one to four
+// nodes.
+static results_set_t
+measured_grid(results_run_t *runs, char *name, double cores_a_node, double samples)
+{
+    results_set_t set = made_set(runs, 1, 0.0);
+    set.name = name;
+    for (size_t r = 0; r < set.n_runs; r++) {
+        runs[r].cores = cores_a_node * runs[r].nodes;
+        runs[r].samples = samples;
+        runs[r].work_s = 3.0 + 60.0 / runs[r].cores + 0.5 * runs[r].nodes;
+        runs[r].overhead_s = runs[r].nodes > 1.0 ? 0.2 + 0.1 * runs[r].nodes : 0.0;
+        runs[r].t_s = runs[r].work_s;
+    }
+    return set;
+}
+
+// Nodes and cores at once: what no sweep of one of them tells.
+static void
+models_of_nodes_and_cores_at_once_are_fitted_over_several_sets(void **state)
+{
+    (void)state;
+    static char first[] = "ones", second[] = "twos", other[] = "others";
+    results_run_t runs[3][NODES * REPEATS];
+    results_set_t sets[3] = {measured_grid(runs[0], first, 1.0, 1000.0),
+                             measured_grid(runs[1], second, 2.0, 1004.0),
+                             // A hundred times the work: another experiment.
+                             measured_grid(runs[2], other, 0.5, 1e5)};
+    for (size_t r = 0; r < sets[2].n_runs; r++)
+        runs[2][r].t_s *= 100.0;
+    const results_t results = {.root = nothing, .sets = sets, .n_sets = 3, .notes = nothing};
+    draft_t fits = {0};
+    fits_draft(&results, &fits);
+    const char *both = strstr(fits.text, "ones and twos,t_s,nodes and cores,usl_grid,");
+    assert_non_null(both);
+    near(parameter_in(both, "t_s,nodes and cores,ernest_grid,divided_s,"), 60.0, 1e-6);
+    near(parameter_in(both, "t_s,nodes and cores,ernest_grid,each_s,"), 0.5, 1e-6);
+    near(parameter_in(both, "t_s,nodes and cores,usl_grid,t1_s,"), 63.5, 1e-6);
+    near(parameter_in(both, "overhead_s,nodes and cores,communication,transfer_s,"), 0.1, 1e-6);
+    // A set that is one line alone has no such fits.
+    assert_null(strstr(fits.text, "\nones,t_s,nodes and cores"));
+    const char *row = strstr(both, "usl_grid,t1_s");
+    char *line = plots_format("%.*s", (int)strcspn(row, "\n"), row);
+    assert_non_null(strstr(line, ",yes,"));
+    // Its points are those of the two sets that were measured alike.
+    assert_non_null(strstr(line, ",32,8,"));
+    free(line);
+    draft_clear(&fits);
+}
+
 // The whole number of nodes from which on the overhead is looked at as above: one is looked at, or
 // one in twenty.
 static void
@@ -243,14 +301,6 @@ noise_is_not_drawn_out_into_an_overhead_that_grows(void **state)
     const double saving = miss_of_flat_overhead(0.15, 0.02, 0.2);
     if (flat > 0.05 || saving > 0.05)
         fail_msg("%.3f and %.3f off", flat, saving);
-}
-
-// The value in the row of fits.csv that holds these words, which end before it.
-static double
-parameter_in(const char *fits, const char *words)
-{
-    const char *row = strstr(fits, words);
-    return row != NULL ? strtod(row + strlen(words), NULL) : NAN;
 }
 
 enum { ROUNDS = 10, ROUNDS_MAX = NODES * REPEATS * ROUNDS * NODES };
@@ -508,6 +558,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_noise_the_forecast_is_the_truth),
         cmocka_unit_test(forecasts_are_within_ten_percent_and_their_bands_hold),
+        cmocka_unit_test(models_of_nodes_and_cores_at_once_are_fitted_over_several_sets),
         cmocka_unit_test(figure_9_and_the_forecast_are_equally_sure),
         cmocka_unit_test(noise_is_not_drawn_out_into_an_overhead_that_grows),
         cmocka_unit_test(bands_of_rounds_cover_the_truth),
