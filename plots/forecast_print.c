@@ -82,17 +82,15 @@ forecast_grid(const forecast_t *forecast)
         grid_set(grid, 0, plots_format("%.0f", row->nodes), NULL);
         grid_set(grid, 1, plots_copy(row->is_measured ? "·" : ""), NULL);
         set_value(grid, 2, row->t_s, decimals_of(row->t_s.value));
-        grid_set(grid, 3, plots_format("%.*f", decimals_of(row->work_s.value), row->work_s.value),
-                 NULL);
-        grid_set(grid, 4,
-                 plots_format("%.*f", decimals_of(row->overhead_s.value), row->overhead_s.value),
-                 NULL);
-        set_value(grid, 5, row->overhead_share, 2);
+        set_value(grid, 3, row->work_s, decimals_of(row->work_s.value));
+        set_value(grid, 4, row->overhead_s, decimals_of(row->overhead_s.value));
+        grid_set(grid, 5, plots_format("%.2f", row->overhead_share.value), NULL);
         set_value(grid, 6, row->speedup, 2);
         grid_set(grid, 7, plots_format("%.2f", row->efficiency.value), NULL);
     }
     draft_t *notes = &grid->notes;
-    draft_add(notes, "Mean with its 95 %% band; · lies within what was measured.\n");
+    draft_add(notes, "Mean with its 95 %% band, that of O%% and S/n in CSV; · lies within what was "
+                     "measured.\n");
     add_point(notes, "Overhead outgrows work", forecast->overhead_exceeds_work);
     add_point(notes, "T is least", forecast->least_time);
     add_point(notes, "Efficiency falls below a half", forecast->half_efficiency);

@@ -121,6 +121,14 @@ without_noise_the_forecast_is_the_truth(void **state)
     near((*forecast)->rows[0].overhead_s.value, 0, 0);
     assert_true((*forecast)->rows[0].is_measured);
     assert_false((*forecast)->rows[1].is_measured);
+    // T, W, O and S have their bands in the table for people, here without width.
+    grid_t *grid = forecast_grid(*forecast);
+    draft_t text = {0};
+    grid_text(grid, &text);
+    assert_non_null(strstr(text.text, "15.5 [15.5, 15.5]  12.0 [12.0, 12.0]  3.50 [3.50, 3.50]  "
+                                      "0.23  4.00 [4.00, 4.00]  0.67"));
+    draft_clear(&text);
+    grid_free(&grid);
     // 0.5 + n/2 > 2 + 60/n from n = 13 on; T is least at √120, 10.95; S/n < 1/2 from 9 on: 62/T(9)
     // = 4.33.
     near((*forecast)->overhead_exceeds_work.value, 13, 0);
