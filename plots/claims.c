@@ -63,6 +63,13 @@ difference_of(const line_t *line, const blocks_t *accuracies, size_t index, quan
     return welch;
 }
 
+// Nothing, where a difference of equal numbers is left with the rounding of their sums.
+static double
+told(double difference)
+{
+    return fabs(difference) < 1e-12 ? 0.0 : difference;
+}
+
 static claim_judgement_t
 judge_flat(const court_t *court, const results_claim_t *claim)
 {
@@ -92,11 +99,11 @@ judge_flat(const court_t *court, const results_claim_t *claim)
     blocks_clear(&accuracies);
     const summary_cell_t *cell = line_cell(line, worst_index);
     char *interval = isfinite(worst.low)
-                         ? plots_format("95 %%: %+.3g to %+.3g", worst.low, worst.high)
+                         ? plots_format("95 %%: %+.3g to %+.3g", told(worst.low), told(worst.high))
                          : plots_copy("no interval from one repeat");
     judgement.evidence =
-        plots_format("largest difference %+.3g (%s) at %.4g:%.4g, tolerance %.4g", worst.difference,
-                     interval, cell->nodes, cell->cores, claim->tolerance);
+        plots_format("largest difference %+.3g (%s) at %.4g:%.4g, tolerance %.4g",
+                     told(worst.difference), interval, cell->nodes, cell->cores, claim->tolerance);
     free(interval);
     return judgement;
 }
@@ -252,8 +259,7 @@ judge_expected(const court_t *court, const results_claim_t *claim)
                                                        : CLAIM_HOLDS,
                                    NULL};
     judgement.evidence = plots_format(
-        "%zu of %zu values lie within their tolerance, %zu beyond it, %zu cannot be told; the "
-        "furthest is %s, %+.1f %%",
+        "%zu of %zu values within their tolerance, %zu beyond, %zu open; furthest: %s, %+.1f %%",
         n[MATCH_WITHIN], n[MATCH_WITHIN] + n[MATCH_BEYOND] + n[MATCH_OPEN], n[MATCH_BEYOND],
         n[MATCH_OPEN], matches.where, 100.0 * matches.worst);
     free(matches.where);

@@ -4,7 +4,8 @@
  * by more than the tolerance, and by more than chance explains: a one-sided test of the ratio's
  * logarithm (Welch) against the tolerance, at 5 % over all cells together (Holm), so that comparing
  * more cells raises no more false alarms. Where either side has fewer than two repeats there is
- * nothing to test: the ratio is shown, the verdict is left open. */
+ * nothing to test: the ratio is shown, the verdict is left open. But a published mean, which has no
+ * spread, is taken as an exact number that the measured side is tested against. */
 #ifndef PLOTS_COMPARE_H
 #define PLOTS_COMPARE_H
 
@@ -43,6 +44,7 @@ typedef struct {
     size_t n_rows;
     size_t n_worse, n_better;  // over both quantities
     size_t n_only_a, n_only_b; // cells without a partner
+    bool has_published;        // one side of a row is a published mean
 } compare_t;
 
 // Pairs cells by their id, within sets of one name (or whatever their names where each side has one

@@ -132,6 +132,43 @@ too_few_repeats_are_shown_and_not_judged(void **state)
     compare_free(&comparison);
 }
 
+// Measured against published means, whose spread nobody printed: one mean a cell, taken as exact.
+static void
+published_means_are_what_measured_ones_are_tested_against(void **state)
+{
+    (void)state;
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    made_t paper;
+    made_t measured;
+    make(&paper, random, 1.0, 0.55, 1);
+    make(&measured, random, 1.5, 0.55, REPEATS);
+    gsl_rng_free(random);
+    paper.set.is_published = true;
+    compare_t *comparison = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(compare_new(&paper.results, &measured.results, 0.05, &comparison, &error),
+                     PLOTS_OK);
+    assert_int_equal(comparison->n_worse, CELLS);
+    // One mean of three values: Student's t with two degrees of freedom, the delta method's error.
+    const compare_value_t *t = &comparison->rows[1].t_s;
+    const double error_of_log = t->b.sd / t->b.mean / sqrt(REPEATS);
+    assert_true(fabs(t->ratio.high - t->ratio.mean * exp(4.302653 * error_of_log)) < 1e-5);
+    draft_t draft = {0};
+    compare_draft(comparison, TABLE_TEXT, &draft);
+    assert_non_null(strstr(draft.text, "taken as exact"));
+    draft_clear(&draft);
+    compare_free(&comparison);
+    // Two publications have nothing to test.
+    measured.set.is_published = true;
+    measured.set.n_runs = 0;
+    for (size_t i = 0; i < CELLS; i++)
+        measured.runs[measured.set.n_runs++] = measured.runs[i * REPEATS];
+    assert_int_equal(compare_new(&paper.results, &measured.results, 0.05, &comparison, &error),
+                     PLOTS_OK);
+    assert_int_equal(comparison->rows[1].t_s.verdict, COMPARE_UNTESTED);
+    compare_free(&comparison);
+}
+
 static void
 cells_without_a_partner_are_counted(void **state)
 {
@@ -174,6 +211,7 @@ main(void)
         cmocka_unit_test(faster_is_better_and_less_accurate_is_worse),
         cmocka_unit_test(equal_results_raise_no_more_false_alarms_for_more_cells),
         cmocka_unit_test(too_few_repeats_are_shown_and_not_judged),
+        cmocka_unit_test(published_means_are_what_measured_ones_are_tested_against),
         cmocka_unit_test(cells_without_a_partner_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
