@@ -249,6 +249,7 @@ estimate_noise(fit_t *fit, const group_t *groups, size_t n_groups)
     if (gsl_cdf_fdist_Q(f, free_misses, free_spread) < 0.05) {
         fit->sigma = sqrt(misses / free_misses);
         fit->degrees = free_misses;
+        fit->is_rejected = true;
         snprintf(fit->note, sizeof fit->note,
                  "misses the means by more than the repeats' noise (F test, 5 %%)");
     }

@@ -35,8 +35,9 @@ typedef struct {
 
 typedef struct {
     const model_t *model;
-    bool is_good;   // false: the note says why nothing was fitted
-    char note[128]; // "" or what to know of this fit
+    bool is_good;     // false: the note says why nothing was fitted
+    bool is_rejected; // it misses the means of repeats by more than their noise (F test, 5 %)
+    char note[128];   // "" or what to know of this fit
     size_t n_points;
     size_t n_sizes; // different x among them
     double coefficients[MODEL_TERMS_MAX];

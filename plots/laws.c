@@ -14,11 +14,13 @@ const char *const LAWS_OF_OVERHEAD_GRID[] = {"latency", "communication", "stragg
                                              "overhead_grid", NULL};
 
 // As good as the best: within half as much again of its error, within two hundredths, or, with no
-// more terms, not told from it by the noise of what was held out.
+// more terms, not told from it by the noise of what was held out. One that the repeats reject is no
+// rival of one that they do not, however little the largest size alone can tell.
 static bool
 is_rival(const fit_t *fit, const fit_t *best)
 {
-    if (!fit->is_good || fit->model == best->model || !isfinite(fit->held_out_error))
+    if (!fit->is_good || fit->model == best->model || !isfinite(fit->held_out_error) ||
+        (fit->is_rejected && !best->is_rejected))
         return false;
     const bool is_larger = fit->model->n_terms > best->model->n_terms;
     const double noise = is_larger ? 0.0 : 2.0 * fit->held_out_noise;

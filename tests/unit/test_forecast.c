@@ -234,12 +234,12 @@ models_of_nodes_and_cores_at_once_are_fitted_over_several_sets(void **state)
     draft_clear(&fits);
 }
 
-// The whole number of nodes from which on the overhead is looked at as above: one is looked at, or
-// one in twenty.
+// The whole number of nodes from which on overhead is above work. Of some draws it is so for less
+// than a node, which a forecast of whole nodes passes over; hence three tenths.
 static void
 assert_same_nodes(double whole, double exact)
 {
-    if (isinf(exact) ? isfinite(whole) : whole < exact - 1e-2 || whole > 1.0 + 1.06 * exact)
+    if (isinf(exact) ? isfinite(whole) : whole < exact - 1e-2 || whole > 1.0 + 1.3 * exact)
         fail_msg("%g nodes, and %g in figure 9", whole, exact);
 }
 
@@ -267,6 +267,44 @@ figure_9_and_the_forecast_are_equally_sure(void **state)
         summary_free(&summary);
     }
     assert_true(n_with_rivals > 0);
+}
+
+// Three sizes of nine repeats, as `make reproduce` left them on a noisy machine. Law `saving`
+// misses their means, and has one degree of freedom to say by how much; at the held-out size it is
+// not told from Amdahl's. Spanned as a rival it made 6.4 s, known to 0.5, a forecast of 2.2
+// to 15.3.
+static void
+a_law_that_the_repeats_reject_widens_no_band(void **state)
+{
+    (void)state;
+    enum { SIZES = 3, TIMES = 9 };
+    static const double work_s[SIZES] = {6.437, 3.329, 2.427};
+    static const double overhead_s[SIZES] = {0.0, 0.412, 0.481};
+    static const double spread[SIZES] = {0.093, 0.052, 0.116};
+    results_run_t runs[SIZES * TIMES];
+    results_run_t few[NODES * REPEATS];
+    results_set_t set = made_set(few, 1, 0.0);
+    for (int i = 0; i < SIZES * TIMES; i++) {
+        const int size = i / TIMES;
+        const double z = (i % TIMES - 4) / 2.7386; // nine values of standard deviation one
+        runs[i] = few[size * REPEATS];
+        runs[i].repeat = i % TIMES + 1;
+        runs[i].work_s = work_s[size] * (1.0 + spread[size] * z);
+        runs[i].overhead_s = overhead_s[size] * (1.0 + 0.1 * z);
+        runs[i].t_s = runs[i].work_s + runs[i].overhead_s;
+    }
+    set.runs = runs;
+    set.n_runs = SIZES * TIMES;
+    const results_t results = {.root = nothing, .sets = &set, .n_sets = 1, .notes = nothing};
+    forecast_t **forecast = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(forecast_new(&results, (double[]){1, 2, 3}, 3, &forecast, &error), PLOTS_OK);
+    for (size_t i = 0; i < SIZES; i++) {
+        const fit_value_t t = (*forecast)->rows[i].t_s;
+        if (t.low < 0.85 * t.value || t.high > 1.15 * t.value)
+            fail_msg("%zu nodes: %g, %g to %g", i + 1, t.value, t.low, t.high);
+    }
+    forecasts_free(&forecast, 1);
 }
 
 // The mean miss at 8 nodes of a cluster whose overhead does not grow, and whose work gets cheaper a
@@ -568,6 +606,7 @@ main(void)
         cmocka_unit_test(forecasts_are_within_ten_percent_and_their_bands_hold),
         cmocka_unit_test(models_of_nodes_and_cores_at_once_are_fitted_over_several_sets),
         cmocka_unit_test(figure_9_and_the_forecast_are_equally_sure),
+        cmocka_unit_test(a_law_that_the_repeats_reject_widens_no_band),
         cmocka_unit_test(noise_is_not_drawn_out_into_an_overhead_that_grows),
         cmocka_unit_test(bands_of_rounds_cover_the_truth),
         cmocka_unit_test(the_parts_of_rounds_foretell_what_their_sum_does_not),
