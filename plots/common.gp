@@ -35,6 +35,9 @@ key_below(lines) = sprintf("set key at screen 0.5,0.015 center bottom horizontal
 # The same for long titles, each on a line of its own.
 key_lines(lines) = sprintf("set key at screen 0.08,0.015 left bottom vertical maxcols 1 font ',13'; set bmargin %g", 3.9 + 1.25*lines)
 set errorbars small
+# The numbers of a point, for who points at it (hypertext, which report.html makes a title of).
+unseen = '#ffffffff'
+readout(x, y, low, high) = (low == low) ? sprintf("%.4g: %.4g (95 %%: %.4g to %.4g)", x, y, low, high) : sprintf("%.4g: %.4g", x, y)
 
 # The rows of one series; the others are not there.
 pick(which, value) = (strcol("series") eq which) ? value : NaN

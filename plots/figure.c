@@ -258,6 +258,17 @@ figure_bars(draft_t *script, const char *series, const char *x, const char *y, c
 {
     figure_plot(script, series, x, y,
                 "yerrorbars linecolor rgb %s linewidth 1.5 pointtype 7 pointsize 0 notitle", color);
+    // What the report shows where one points at it: nothing that can be seen.
+    const char *second = strchr(y, ':');
+    const char *third = second != NULL ? strchr(second + 1, ':') : NULL;
+    if (third == NULL || *y != '\'')
+        return;
+    char *words = plots_format(
+        "%.*s:(readout(column('%s'), column(%.*s), column(%.*s), column(%s)))", (int)(second - y),
+        y, x, (int)(second - y), y, (int)(third - second - 1), second + 1, third + 1);
+    figure_plot(script, series, x, words,
+                "labels hypertext point pointtype 7 pointsize 1.6 linecolor rgb unseen notitle");
+    free(words);
 }
 
 void

@@ -154,7 +154,7 @@ draw_regressions(const figure_source_t *source, const line_t *line, const line_t
     free(title);
     draft_t *script = &figure->script;
     draft_add(script, "set xlabel 'cores of the whole cluster'\nset ylabel 'training time T, "
-                      "seconds'\nset key top right Right noreverse samplen 3 font ',12'\n");
+                      "seconds'\nset key top right Right noreverse samplen 2 font ',11'\n");
     if (line_x(line, line->n - 1) <= 12.0)
         draft_add(script, "set xtics 1\n");
     add_panel(script, line, &r, "measured", source->measured.name, false);

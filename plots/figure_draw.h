@@ -72,8 +72,8 @@ void figure_open(draft_t *script);
 void figure_plot(draft_t *script, const char *series, const char *x, const char *y,
                  const char *style, ...) __attribute__((format(printf, 5, 6)));
 void figure_close(draft_t *script);
-// Such a clause: the intervals of a series whose points another clause draws. `y` is
-// "'t_s':'t_low_s':'t_high_s'".
+// Such a clause: the intervals of a series whose points another clause draws, and the read-out of
+// each point. `y` is "'t_s':'t_low_s':'t_high_s'".
 void figure_bars(draft_t *script, const char *series, const char *x, const char *y,
                  const char *color);
 // The longest line of a side; empty when it has none.

@@ -57,6 +57,27 @@ mark_length(const char *text)
     return 0;
 }
 
+// gnuplot's hypertext calls a script of its own, which no page of ours has: it becomes a title,
+// which any browser shows. Returns how much of the SVG that replaces, 0 where there is no
+// hypertext.
+static size_t
+readout_add(draft_t *page, const char *svg)
+{
+    static const char start[] = "<g onmousemove=\"gnuplot_svg.showHypertext(evt,'";
+    static const char between[] =
+        "')\" onmouseout=\"gnuplot_svg.hideHypertext()\"><title> </title>";
+    if (strncmp(svg, start, strlen(start)) != 0)
+        return 0;
+    const char *words = svg + strlen(start);
+    const char *end = strstr(words, between);
+    if (end == NULL)
+        return 0;
+    draft_add(page, "<g class=\"readout\"><title>");
+    draft_add_bytes(page, words, (size_t)(end - words));
+    draft_add(page, "</title>");
+    return (size_t)(end - svg) + strlen(between);
+}
+
 void
 svg_add(draft_t *page, const char *svg, size_t index, const char *title)
 {
@@ -67,6 +88,10 @@ svg_add(draft_t *page, const char *svg, size_t index, const char *title)
     html_add(page, title);
     draft_add(page, "\"");
     for (const char *c = start + strlen("<svg"); *c != '\0';) {
+        const size_t n_readout = readout_add(page, c);
+        c += n_readout;
+        if (n_readout > 0)
+            continue;
         const size_t n = mark_length(c);
         draft_add_bytes(page, c, n > 0 ? n : 1);
         if (n > 0)

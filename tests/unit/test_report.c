@@ -157,6 +157,20 @@ figures_are_in_the_page_with_ids_of_their_own(void **state)
     free(page);
 }
 
+// Points tell their numbers as titles: gnuplot's own way would need a script.
+static void
+points_of_figures_have_their_numbers_as_titles(void **state)
+{
+    (void)state;
+    needs("gnuplot", "gnuplot-nox");
+    char *page = report_of(FIGURE_SVG);
+    // The time of two nodes, of one repeat: no interval.
+    assert_true(count(page, "<g class=\"readout\"><title>2: 6</title>") >= 1);
+    assert_int_equal(count(page, "onmouse"), 0);
+    assert_int_equal(count(page, "gnuplot_svg"), 0);
+    free(page);
+}
+
 static void
 a_browser_reads_the_tables(void **state)
 {
@@ -232,6 +246,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             nothing_in_the_results_becomes_markup_and_nothing_is_fetched, make_results,
             remove_results),
+        cmocka_unit_test_setup_teardown(points_of_figures_have_their_numbers_as_titles,
+                                        make_results, remove_results),
         cmocka_unit_test_setup_teardown(figures_are_in_the_page_with_ids_of_their_own, make_results,
                                         remove_results),
         cmocka_unit_test_setup_teardown(a_browser_reads_the_tables, make_results, remove_results),
