@@ -86,6 +86,62 @@ lose(attempt_t *attempt, attempt_outcome_t outcome, const char *format, ...)
     attempt->outcome = outcome;
 }
 
+static bool
+is_rank(const attempt_t *attempt, int rank)
+{
+    return rank >= 0 && rank < attempt->cell->nodes;
+}
+
+// A sentence about a process of this run, with what only we know: its host and its log, unless it
+// names them. Any rank that is no worker's is the coordinator's.
+static void
+tell_where(const attempt_t *attempt, int rank, const char *text, char sentence[REPORT_TEXT_MAX])
+{
+    bool is_worker = is_rank(attempt, rank);
+    const char *host =
+        attempt->setting->launcher->host(attempt->launch, is_worker ? rank : LAUNCH_COORDINATOR);
+    bool is_named = strstr(text, host);
+    int n = snprintf(sentence, REPORT_TEXT_MAX, "%s%s%s%s", text,
+                     is_named ? "" : "; it was started on '", is_named ? "" : host,
+                     is_named ? "" : "'");
+    if (n < 0 || n >= REPORT_TEXT_MAX || strstr(text, attempt->folder))
+        return;
+    size_t room = (size_t)(REPORT_TEXT_MAX - n);
+    if (is_worker)
+        snprintf(sentence + n, room, "; see '%s/worker-%d.log'", attempt->folder, rank);
+    else
+        snprintf(sentence + n, room, "; see '%s/%s.log'", attempt->folder,
+                 attempt->cell->nodes > 1 ? "coordinator" : "standalone");
+}
+
+// What a coordinator says of a worker names the phase; of itself it does not.
+static void
+lose_to(attempt_t *attempt, int rank, const char *text)
+{
+    char whole[2 * REPORT_TEXT_MAX], sentence[REPORT_TEXT_MAX];
+    if (is_rank(attempt, rank))
+        snprintf(whole, sizeof whole, "%s", text);
+    else
+        snprintf(whole, sizeof whole, "%s: %s", attempt->phase, text);
+    tell_where(attempt, rank, whole, sentence);
+    lose(attempt, ATTEMPT_FAILED, "%s", sentence);
+}
+
+static void lose_to_coordinator(attempt_t *attempt, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// The coordinator, or the standalone role, did what it must not.
+static void
+lose_to_coordinator(attempt_t *attempt, const char *format, ...)
+{
+    char text[REPORT_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    lose_to(attempt, REPORT_NO_RANK, text);
+}
+
 static void
 add_note(attempt_t *attempt, const char *text)
 {
@@ -133,7 +189,7 @@ take_part(attempt_t *attempt, blob_t *blob, const report_t *report)
     if (report->part == 1)
         blob->n_bytes = 0, blob->n_parts = 0;
     if (report->part != blob->n_parts + 1) {
-        lose(attempt, ATTEMPT_FAILED, "part %d came after part %d", report->part, blob->n_parts);
+        lose_to_coordinator(attempt, "part %d came after part %d", report->part, blob->n_parts);
         return false;
     }
     blob->bytes = memory_resize(blob->bytes, blob->n_bytes + report->n_bytes);
@@ -156,46 +212,6 @@ keep_blob(attempt_t *attempt, const blob_t *blob, const char *name)
     return status == RECORD_OK;
 }
 
-static bool
-is_rank(const attempt_t *attempt, int rank)
-{
-    return rank >= 0 && rank < attempt->cell->nodes;
-}
-
-// A sentence about a process of this run, with what only we know: its host, unless it names that,
-// and its log. Any rank that is no worker's is the coordinator's.
-static void
-tell_where(const attempt_t *attempt, int rank, const char *text, char sentence[REPORT_TEXT_MAX])
-{
-    bool is_worker = is_rank(attempt, rank);
-    const char *host =
-        attempt->setting->launcher->host(attempt->launch, is_worker ? rank : LAUNCH_COORDINATOR);
-    bool is_named = strstr(text, host);
-    int n = snprintf(sentence, REPORT_TEXT_MAX, "%s%s%s%s; see '%s/", text,
-                     is_named ? "" : "; it was started on '", is_named ? "" : host,
-                     is_named ? "" : "'", attempt->folder);
-    if (n < 0 || n >= REPORT_TEXT_MAX)
-        return;
-    if (is_worker)
-        snprintf(sentence + n, (size_t)(REPORT_TEXT_MAX - n), "worker-%d.log'", rank);
-    else
-        snprintf(sentence + n, (size_t)(REPORT_TEXT_MAX - n), "%s.log'",
-                 attempt->cell->nodes > 1 ? "coordinator" : "standalone");
-}
-
-// What a coordinator says of a worker names the phase; of itself it does not.
-static void
-lose_to(attempt_t *attempt, int rank, const char *text)
-{
-    char whole[2 * REPORT_TEXT_MAX], sentence[REPORT_TEXT_MAX];
-    if (is_rank(attempt, rank))
-        snprintf(whole, sizeof whole, "%s", text);
-    else
-        snprintf(whole, sizeof whole, "%s: %s", attempt->phase, text);
-    tell_where(attempt, rank, whole, sentence);
-    lose(attempt, ATTEMPT_FAILED, "%s", sentence);
-}
-
 // Starts a worker again, though not for ever.
 static void
 respawn(attempt_t *attempt, int rank, const char *text)
@@ -208,7 +224,7 @@ respawn(attempt_t *attempt, int rank, const char *text)
         lose(attempt, ATTEMPT_FAILED, "%s; it ended %d times without a whole round in between",
              text, attempt->n_respawns[rank]);
     else if (attempt->setting->launcher->respawn(attempt->launch, rank, &why) != 0)
-        lose(attempt, ATTEMPT_FAILED, "%s", why.text);
+        lose(attempt, ATTEMPT_FAILED, "%s; it cannot be started again: %s", text, why.text);
 }
 
 // The coordinator misses a worker. When its process has ended we saw that first, and another is on
@@ -217,7 +233,7 @@ static void
 take_loss(attempt_t *attempt, const report_t *report)
 {
     if (!is_rank(attempt, report->rank)) {
-        lose(attempt, ATTEMPT_FAILED, "there is no worker %d to be lost", report->rank);
+        lose_to_coordinator(attempt, "there is no worker %d to be lost", report->rank);
         return;
     }
     char sentence[REPORT_TEXT_MAX];
@@ -269,8 +285,8 @@ take_record(attempt_t *attempt, const launch_event_t *event)
     report_t report;
     attempt->heard_s = clock_s();
     if (report_parse(event->line, event->n_bytes, &report) != 0) {
-        lose(attempt, ATTEMPT_FAILED, "a line of the record channel is not a record: '%.80s'",
-             event->line);
+        lose_to_coordinator(attempt, "a line of the record channel is not a record: '%.80s'",
+                            event->line);
         return;
     }
     switch (report.kind) {
@@ -354,15 +370,6 @@ is_over(const attempt_t *attempt)
 }
 
 static void
-lose_silent(attempt_t *attempt, double limit_s)
-{
-    char text[64];
-    snprintf(text, sizeof text, "the %s said nothing for %.3g s",
-             attempt->cell->nodes > 1 ? "coordinator" : "standalone role", limit_s);
-    lose_to(attempt, REPORT_NO_RANK, text);
-}
-
-static void
 watch(attempt_t *attempt)
 {
     double limit_s = silence_limit_s(attempt->cluster);
@@ -375,18 +382,20 @@ watch(attempt_t *attempt)
         }
         fault_t why = {{0}};
         if (attempt->setting->launcher->stream(attempt->launch, TICK_MS, &event, &why) != 0)
-            lose(attempt, ATTEMPT_FAILED, "%s", why.text);
+            lose_to(attempt, REPORT_NO_RANK, why.text);
         else if (event.kind == LAUNCH_RECORD)
             take_record(attempt, &event);
         else if (event.kind == LAUNCH_ENDED)
             take_end(attempt, &event);
         else if (clock_s() - attempt->heard_s > limit_s)
-            lose_silent(attempt, limit_s);
+            lose_to_coordinator(attempt, "the %s said nothing for %.3g s",
+                                attempt->cell->nodes > 1 ? "coordinator" : "standalone role",
+                                limit_s);
         progress_tick(attempt->setting->progress);
     }
     if (!attempt->is_broken && !(attempt->has_result && attempt->has_model))
-        lose(attempt, ATTEMPT_FAILED, "every process ended, but no %s came; see '%s'",
-             attempt->has_result ? "model" : "result", attempt->folder);
+        lose_to_coordinator(attempt, "every process ended, but no %s came",
+                            attempt->has_result ? "model" : "result");
 }
 
 // Says in the row what was granted, or is the limit as the workers read it, otherwise than asked.

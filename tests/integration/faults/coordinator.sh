@@ -3,7 +3,7 @@
 # behind the last whole round, and ends with the bits of an undisturbed run. So does the standalone role. And when
 # nobody is left to try again, the same command does it later.
 # cases: joining loading training sending averaging writing writing_model by_hand by_a_later_run standalone
-# cases: without_checkpoint damaged_checkpoint encrypted hung
+# cases: without_checkpoint damaged_checkpoint encrypted hung garbled
 . "$SUPPORT/faults.sh"
 options=(--set cluster.checkpoint=true --set cluster.retries=1)
 rounds=12 parts=2
@@ -17,6 +17,7 @@ by_hand | by_a_later_run) place=worker-1:training:3 ;;
 without_checkpoint) place=worker-1:training:3 parts=1 options=(--set cluster.retries=1) ;;
 hung) place=coordinator:joining:0 parts=1 options=(--set cluster.retries=1) ;;
 damaged_checkpoint) place=worker-1:training:3 parts=1 ;;
+garbled) place=worker-1:training:3 ;;
 encrypted) place=worker-1:training:3 options+=(--set cluster.encrypt=always) ;;
 standalone) place=standalone:training:3 rounds=4 ;;
 esac
@@ -73,6 +74,9 @@ fi
 if [ "$case" = hung ]; then
     # It stays as it is, and only dmlx run is there to miss it.
     hung_s=$((10 + 2 * 2 + 1))
+elif [ "$case" = garbled ]; then
+    # It says what is no record; that ends the attempt as its death does.
+    echo nonsense >"/proc/$victim/fd/1"
 else
     kill -KILL "$victim"
 fi
@@ -93,6 +97,8 @@ grep ',done,' results/tiny/runs.csv >row
 [ "$case" != damaged_checkpoint ] || expect_text "the row does not say why not" 'cut short or changed' row
 [ "$case" != hung ] ||
     expect_text "the story" "while joining: the coordinator said nothing for $hung_s s; .*on '$(hostname)'; see" results/tiny/runs.csv
+[ "$case" != garbled ] ||
+    expect_text "the story" "in round 3: a line .* is not a record: 'nonsense'; .*on '$(hostname)'; see '.*/coordinator.log'" results/tiny/runs.csv
 expect_text "the row does not name the log" '(coordinator|standalone)\.log' results/tiny/runs.csv
 [ ! -e $run_folder/checkpoint ] || fault "the checkpoint is still there"
 # T is that of all parts: what the rounds that count took, and no less.
