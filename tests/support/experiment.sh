@@ -4,6 +4,7 @@
 #   cd's to a temporary folder; `dmlx` is first in PATH; DMLX_DATA is 1,000 + 200 images made here
 #   small.cfg    one and two nodes, twice each: four runs of a second or so
 #   fault TEXT   tells a failure and goes on; the script's status is then 1
+#   is_sanitized whether the program is a sanitizer's build: no measure of memory, and slow
 set -uo pipefail
 . "$SUPPORT/leftovers.sh"
 . "$SUPPORT/needs.sh"
@@ -19,8 +20,10 @@ finish() {
         faults=1
     }
     kill_marked "$DMLX_CASE_MARK"
-    if cat "$work"/race.* 2>/dev/null; then
-        echo "a race was found"
+    # UBSan writes nowhere but to standard error, which is some log.
+    if cat "$work"/sanitizer.* 2>/dev/null ||
+        grep -rs --include=*.log --include=*.err --include=*.out -e '\.[ch]:[0-9]*:[0-9]*: runtime error: ' "$work"; then
+        echo "a sanitizer has found something"
         faults=1
     fi
     cd / && rm -rf "$work"
@@ -29,8 +32,9 @@ finish() {
 }
 trap finish EXIT
 
-# What ThreadSanitizer has to say must not end in the log of a process that is killed anyway.
-export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$work/race"
+# What a sanitizer has to say must not end in the log of a process that is killed anyway, or whose status nobody asks.
+export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$work/sanitizer"
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$work/sanitizer"
 
 mkdir "$work/bin" && ln -s "$(realpath "$1")" "$work/bin/dmlx"
 PATH=$work/bin:$PATH
@@ -50,6 +54,10 @@ CFG
 fault() {
     echo "fault: $*"
     faults=1
+}
+
+is_sanitized() {
+    grep -qaE '__(asan|tsan)_init' "$(readlink -f "$work/bin/dmlx")"
 }
 
 # expect_equal WHAT EXPECTED ACTUAL
