@@ -63,13 +63,13 @@ cut_off() {
     "$cluster" cut mgr
     kill -KILL "$run"
     wait "$outer"
-    wait_for_line "$name/c/left-behind.txt" 'not every container of run .* would go' 60 || fault "$name: nothing is written down"
+    wait_for_line "$name/c/left-behind.txt" 'not every container of run .* would go' $patience_s || fault "$name: nothing is written down"
     "$cluster" mend mgr
     on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=5000 --set train.rounds=1000 --only nodes=1 "$@" \
         >/dev/null 2>"$name.again" &
     again=$!
-    wait_for_line "$name.again" 'left something behind: not every container' 60 || fault "$name: it is not told: $(cat "$name.again")"
-    wait_for_line "$name.again" 'it is removed now' 60 || fault "$name: it is not removed: $(cat "$name.again")"
+    wait_for_line "$name.again" 'left something behind: not every container' $patience_s || fault "$name: it is not told: $(cat "$name.again")"
+    wait_for_line "$name.again" 'it is removed now' $patience_s || fault "$name: it is not removed: $(cat "$name.again")"
     kill -INT "$(run_of "$name")"
     wait "$again"
     expect_equal "status of $name after Ctrl-C" 130 "$?"
@@ -86,10 +86,10 @@ case $parts in
 *slurm*)
     slurm=(--launcher slurm)
     nodes_are_idle() { [ "$("$cluster" ext sinfo -h -N -t idle -o %N | sort -u | wc -l)" = 3 ]; }
-    until_true 30 nodes_are_idle || fault "slurm's nodes do not come back"
+    until_true $patience_s nodes_are_idle || fault "slurm's nodes do not come back"
     interrupted slurm 2 10 "${slurm[@]}"
     lost slurm 'worker-1 on w2' cut w2 "${slurm[@]}"
-    until_true 30 nodes_are_idle || fault "slurm's nodes do not come back"
+    until_true $patience_s nodes_are_idle || fault "slurm's nodes do not come back"
     lost slurm 'worker-2 on w3|worker-2 on .w3.' kill w3 "${slurm[@]}" ;;
 *) echo "slurm is skipped: no slurmctld or munged" ;;
 esac
@@ -98,12 +98,12 @@ case $parts in
 *registry*)
     on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
     nodes_are_ready() { [ "$("$cluster" ext docker --context swarm node ls --format '{{.Status}}' | grep -c Ready)" = 4 ]; }
-    until_true 30 nodes_are_ready || fault "the swarm's nodes do not come back"
+    until_true $patience_s nodes_are_ready || fault "the swarm's nodes do not come back"
     as_swarm=(--launcher swarm "${swarm[@]}")
     interrupted swarm 15 20 "${as_swarm[@]}"
     unanswered swarm "${as_swarm[@]}"
     lost swarm 'worker-1 on w2' cut w2 "${as_swarm[@]}"
-    until_true 30 nodes_are_ready || fault "the swarm's nodes do not come back"
+    until_true $patience_s nodes_are_ready || fault "the swarm's nodes do not come back"
     lost swarm 'worker-2 on w3|worker-2 on .w3.' kill w3 "${as_swarm[@]}"
     as_docker=(--launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"")
     interrupted docker 1 10 "${as_docker[@]}"

@@ -12,7 +12,7 @@ case $parts in
     exit 77 ;;
 esac
 ext() {
-    timeout 90 "$cluster" ext env "DMLX_DATA=$DMLX_DATA" "PATH=$work/bin:$DMLX_CLUSTER/ext/bin:$PATH" "$@"
+    timeout "$patience_s" "$cluster" ext env "DMLX_DATA=$DMLX_DATA" "PATH=$work/bin:$DMLX_CLUSTER/ext/bin:$PATH" "$@"
 }
 # does WORD…: it succeeds.
 does() {

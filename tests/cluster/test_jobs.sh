@@ -82,7 +82,7 @@ both() {
     on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=5000 --set train.rounds=1000 --jobs 2 "$@" \
         >/dev/null 2>"$name.err" &
     outer=$!
-    wait_for_line "$name/c/rounds.csv" '^n1-' 60 && wait_for_line "$name/c/rounds.csv" '^n2-' 60 ||
+    wait_for_line "$name/c/rounds.csv" '^n1-' $patience_s && wait_for_line "$name/c/rounds.csv" '^n2-' $patience_s ||
         fault "$name: no two cells: $(cat "$name.err")"
     run=$(run_of "$name")
     [ -n "$run" ] || fault "$name: no dmlx runs: $(cat "$name.err")"
@@ -113,7 +113,7 @@ loses() {
     on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=60 --set matrix.repeats=2 --jobs 2 "$@" \
         >/dev/null 2>"$name.err" &
     outer=$!
-    wait_for_line "$name/c/rounds.csv" '^n1-' 60 && wait_for_line "$name/c/rounds.csv" '^n2-' 60 ||
+    wait_for_line "$name/c/rounds.csv" '^n1-' $patience_s && wait_for_line "$name/c/rounds.csv" '^n2-' $patience_s ||
         fault "$name: no two cells: $(cat "$name.err")"
     for host in w1 w2 w3 mgr; do
         worker=$("$cluster" on $host pgrep -f -- '--identity worker-1 ' | head -1)

@@ -221,7 +221,7 @@ SH
     refused "a host without docker" 4 "docker by context 'w3' does not answer" --launcher docker --set cluster.context=w3 \
         --set "cluster.data_folder=\"$DMLX_DATA\""
     is_down() { "$cluster" ext docker --context swarm node ls | grep -q 'w3 .*Down'; }
-    until_true 30 is_down || fault "the swarm does not miss w3"
+    until_true $patience_s is_down || fault "the swarm does not miss w3"
     partly "a node without docker" "2 nodes of the swarm carry the label 'role=worker'.*'w3' is Down and Active" \
         --launcher swarm "${swarm[@]}"
     on_cluster doctor --launcher swarm "${swarm[@]}" c.cfg >doctor.out

@@ -8,10 +8,6 @@ only_parts="swarm registry"
 has_need dockerd && has_need docker && has_need docker-registry || { echo "no dockerd or docker-registry"; exit 77; }
 
 join_s=15
-# Pulls take their time, which is what is tested; a run that waits for nothing is over in 20 s.
-on_cluster() {
-    timeout 240 "$cluster" ext env "DMLX_DATA=$DMLX_DATA" "$program" "$@"
-}
 on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
 "$cluster" shape 12mbit
 
@@ -20,7 +16,7 @@ pulling() {
     rm -rf "$1"
     on_cluster run c.cfg -o "$1" --no-figures --launcher swarm "${swarm[@]}" >/dev/null 2>"$1.err" &
     outer=$!
-    wait_for_line "$1.err" "is pulled by 'w1', 'w2', 'w3'" 60 || fault "$1: nobody pulls: $(cat "$1.err")"
+    wait_for_line "$1.err" "is pulled by 'w1', 'w2', 'w3'" $patience_s || fault "$1: nobody pulls: $(cat "$1.err")"
     run=$(run_of "$1")
     [ -n "$run" ] || fault "$1: no dmlx runs: $(cat "$1.err")"
 }
