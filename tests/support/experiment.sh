@@ -20,9 +20,10 @@ finish() {
         faults=1
     }
     kill_marked "$DMLX_CASE_MARK"
-    # UBSan writes nowhere but to standard error, which is some log.
+    # UBSan, and every sanitizer on another host, writes to standard error alone, which is some log.
     if cat "$work"/sanitizer.* 2>/dev/null ||
-        grep -rs --include=*.log --include=*.err --include=*.out -e '\.[ch]:[0-9]*:[0-9]*: runtime error: ' "$work"; then
+        grep -rs --include=*.log --include=*.err --include=*.out -A 12 -e '\.[ch]:[0-9]*:[0-9]*: runtime error: ' \
+            -e '\(WARNING\|ERROR\): [A-Z][a-z]*Sanitizer' "$work"; then
         echo "a sanitizer has found something"
         faults=1
     fi
