@@ -16,6 +16,9 @@
 #include "transport/start.h"
 #include "transport/worker.h"
 
+// In tests of the model between rounds, too, a worker has nothing to do.
+enum { LEAST_IDLE_S = 3600, LOSSES = 4 };
+
 typedef struct work {
     role_t *role;
     worker_t *worker;
@@ -82,6 +85,16 @@ ready_facts(const work_t *work)
     return text ? text : memory_text("{}");
 }
 
+// How long others may take while we wait: each of them until it is given up, and a new one to come
+// and do the round again, some times over. The coordinator has limits for all of that; this one
+// only finds a coordinator that lives and does nothing.
+static int64_t
+patience_ms(const cluster_t *cluster)
+{
+    return (int64_t)fmin(1000 * fmax(LEAST_IDLE_S, LOSSES * (cluster->join_s + cluster->round_s)),
+                         1e12);
+}
+
 static int
 is_unwanted(const void *worker)
 {
@@ -107,6 +120,7 @@ join(work_t *work)
         free(faults);
         return status;
     }
+    worker_wait_for(work->worker, patience_ms(&work->role->experiment.cluster));
     fault_t fault = {{0}};
     if (trainee_open(&work->trainee, &work->role->experiment, work->role->data_folder,
                      (int)work->role->cell->nodes, work->rank, role_threads(work->role),

@@ -293,6 +293,12 @@ worker_ready(worker_t *worker, const char *facts, transport_error_t *error)
     return 0;
 }
 
+void
+worker_wait_for(worker_t *worker, int64_t idle_ms)
+{
+    worker->config.idle_ms = idle_ms;
+}
+
 static void
 give_round(worker_t *worker, worker_task_t *task)
 {

@@ -75,6 +75,10 @@ typedef struct {
     const char *text; /* of DONE; borrowed likewise; never NULL */
 } worker_task_t;
 
+/* Sets idle_ms (above 0) to what the experiment's text says. From the thread that calls
+ * worker_next. */
+void worker_wait_for(worker_t *worker, int64_t idle_ms);
+
 /* Waits for the next task. TRANSPORT_ABORTED with the coordinator's reason, TRANSPORT_LOST when it
  * has been silent for the limit, TRANSPORT_TIMEOUT after idle_ms, TRANSPORT_STOPPED. The task is
  * untouched on failure. */

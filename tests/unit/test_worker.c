@@ -452,6 +452,9 @@ a_coordinator_without_work_is_not_waited_for_for_ever(void **state)
     transport_error_t error;
     assert_int_equal(worker_next(pair->worker, &task, &error), TRANSPORT_TIMEOUT);
     assert_non_null(strstr(error.text, "is alive but had no round for 50 ms"));
+    worker_wait_for(pair->worker, 70);
+    assert_int_equal(worker_next(pair->worker, &task, &error), TRANSPORT_TIMEOUT);
+    assert_non_null(strstr(error.text, "is alive but had no round for 70 ms"));
 }
 
 static void
