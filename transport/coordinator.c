@@ -197,9 +197,14 @@ coordinator_round(coordinator_t *coordinator, uint32_t number, const float *para
                  number);
         return fail(coordinator, fault, TRANSPORT_INVALID, text);
     }
-    if (n > UINT32_MAX / sizeof(float))
-        return fail(coordinator, fault, TRANSPORT_INVALID,
-                    "more parameters than a message can carry");
+    /* A worker would hang up on it, and we would find that it does not answer. */
+    if (n > coordinator->config.frame_bytes_max / sizeof(float)) {
+        snprintf(text, sizeof text,
+                 "a round of %zu floats is larger than a message may be, which is %zu: the network "
+                 "is too large",
+                 n, coordinator->config.frame_bytes_max / sizeof(float));
+        return fail(coordinator, fault, TRANSPORT_INVALID, text);
+    }
     begin_turn(coordinator, number, parameters, n);
     coordinator->take = take;
     coordinator->take_context = context;

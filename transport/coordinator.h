@@ -104,7 +104,7 @@ typedef struct {
     int64_t join_ms;               /* from join (or readmit) until a worker is READY */
     int64_t round_ms;              /* from a ROUND being sent to a worker until its UPDATE */
     int64_t silence_ms; /* without any sign of life from a worker; workers use the same for us */
-    size_t frame_bytes_max; /* the largest frame taken from a worker */
+    size_t frame_bytes_max; /* the largest frame either way; workers have the same */
     int stop_fd;            /* readable: every wait ends at once with TRANSPORT_STOPPED; -1: none */
     void *context;          /* for the two calls below */
     /* Judges a READY: false, with a sentence in why, refuses the worker. NULL: all are welcome. */

@@ -368,9 +368,14 @@ worker_update(worker_t *worker, const char *meta, const float *array, size_t n,
         return transport_fail(error, TRANSPORT_INVALID,
                               "value %zu of the update is not finite: the training has diverged",
                               bad);
-    if (n > UINT32_MAX / sizeof *array || (meta && strlen(meta) > WIRE_TEXT_BYTES_MAX))
+    /* The coordinator would hang up on it, and miss us. */
+    if (n > worker->config.frame_bytes_max / sizeof *array)
         return transport_fail(error, TRANSPORT_INVALID,
-                              "the update is larger than a message may be");
+                              "an update of %zu floats is larger than a message may be, which is "
+                              "%zu: the network is too large",
+                              n, worker->config.frame_bytes_max / sizeof *array);
+    if (meta && strlen(meta) > WIRE_TEXT_BYTES_MAX)
+        return transport_fail(error, TRANSPORT_INVALID, "the update's text is larger than 1 MiB");
     int code = 0;
     uint32_t given =
         worker->has_task ? worker->task.message.turn : 0; /* ours: only worker_next changes it */

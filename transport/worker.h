@@ -38,7 +38,7 @@ typedef struct {
     const keys_t *keys;     /* borrowed until worker_free; NULL: no CURVE */
     int64_t join_ms;        /* until the WELCOME */
     int64_t idle_ms;        /* the longest wait for the next ROUND of a coordinator that is alive */
-    size_t frame_bytes_max; /* the largest frame taken from the coordinator */
+    size_t frame_bytes_max; /* the largest frame either way */
     int stop_fd;            /* readable: every wait ends at once with TRANSPORT_STOPPED; -1: none */
 } worker_config_t;
 

@@ -1015,6 +1015,27 @@ parameters_with_nan_are_not_sent(void **state)
 }
 
 static void
+a_round_too_large_for_a_message_is_not_sent(void **state)
+{
+    (void)state;
+    seen_t seen = {0};
+    coordinator_t *coordinator = start(1, &seen);
+    part_t part = part_of(coordinator, "w0", 1);
+    script_t script = script_start(be_good, &part);
+    assert_joined(coordinator);
+    static float large[100000 / sizeof(float) + 1];
+    coordinator_fault_t fault;
+    assert_int_equal(
+        coordinator_round(coordinator, 3, large, sizeof large / sizeof *large, take, &seen, &fault),
+        TRANSPORT_INVALID);
+    assert_int_equal(fault.rank, COORDINATOR_NO_RANK);
+    assert_non_null(strstr(fault.error.text, "25001 floats is larger than a message may be"));
+    assert_round(coordinator, 4, &seen);
+    assert_int_equal(part.heard, 1);
+    finish(coordinator, &script, 1);
+}
+
+static void
 a_stop_ends_every_wait_at_once(void **state)
 {
     (void)state;
@@ -1142,6 +1163,7 @@ main(void)
         cmocka_unit_test(a_lost_ready_is_asked_for_again),
         cmocka_unit_test(a_round_done_again_is_another_turn_and_a_refused_update_loses_its_worker),
         cmocka_unit_test(parameters_with_nan_are_not_sent),
+        cmocka_unit_test(a_round_too_large_for_a_message_is_not_sent),
         cmocka_unit_test(a_stop_ends_every_wait_at_once),
         cmocka_unit_test(a_busy_caller_does_not_look_dead),
         cmocka_unit_test(what_cannot_be_is_said_before_anything_starts),

@@ -343,7 +343,7 @@ frames_of_others_and_nan_do_not_count(void **state)
 }
 
 static void
-an_update_with_nan_is_not_sent(void **state)
+an_update_with_nan_or_too_large_is_not_sent(void **state)
 {
     pair_t *pair = *state;
     get_ready(pair);
@@ -353,6 +353,12 @@ an_update_with_nan_is_not_sent(void **state)
     transport_error_t error;
     assert_int_equal(worker_update(pair->worker, "meta", array, N, &error), TRANSPORT_INVALID);
     assert_non_null(strstr(error.text, "value 2 of the update is not finite"));
+    size_t n_most = worker_config().frame_bytes_max / sizeof(float);
+    float *large = calloc(n_most + 1, sizeof *large);
+    assert_int_equal(worker_update(pair->worker, "meta", large, n_most + 1, &error),
+                     TRANSPORT_INVALID);
+    assert_non_null(strstr(error.text, "larger than a message may be"));
+    free(large);
     assert_int_equal(worker_error(pair->worker, error.text, NULL), 0);
     parcel_t parcel = puppet_hear(&pair->puppet, WIRE_ERROR);
     assert_string_equal(parcel.message.text, error.text);
@@ -581,7 +587,7 @@ main(void)
         PAIRED(a_newer_round_takes_the_place_of_the_one_under_way),
         PAIRED(done_ends_it_and_is_acknowledged),
         PAIRED(frames_of_others_and_nan_do_not_count),
-        PAIRED(an_update_with_nan_is_not_sent),
+        PAIRED(an_update_with_nan_or_too_large_is_not_sent),
         PAIRED(nobody_there_is_told_after_the_limit),
         PAIRED(a_refusal_is_told_with_its_reason),
         PAIRED(a_coordinator_of_another_version_is_named_as_such),
