@@ -105,20 +105,21 @@ ended() {
     nothing_left "kill -9 on two cells of $name" "$limit_s" "$run"
 }
 
-# loses NAME WORD…: a worker is killed while another cell goes on. Its own cell fails and says who and where, naming no other
-# host; the other cell and the rest of the matrix are done.
+# loses NAME WORD…: a worker is killed in a cell of two nodes, with another cell beside it. Its own cell fails and says who and
+# where, naming no other host; the other cell and the rest of the matrix are done. The cell is the first to be told of: to
+# wait for its neighbour too could outlast it.
 loses() {
-    local name=$1 host= other worker note left
+    local name=$1 host= other worker= note left
     shift
-    on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=60 --set matrix.repeats=2 --jobs 2 "$@" \
+    on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=200 --set matrix.repeats=2 --jobs 2 "$@" \
         >/dev/null 2>"$name.err" &
     outer=$!
-    wait_for_line "$name/c/rounds.csv" '^n1-' $patience_s && wait_for_line "$name/c/rounds.csv" '^n2-' $patience_s ||
-        fault "$name: no two cells: $(cat "$name.err")"
+    wait_for_line "$name/c/rounds.csv" '^n2-' $patience_s || fault "$name: no cell of two nodes: $(cat "$name.err")"
     for host in w1 w2 w3 mgr; do
         worker=$("$cluster" on $host pgrep -f -- '--identity worker-1 ' | head -1)
-        [ -z "$worker" ] || { "$cluster" on $host kill -KILL "$worker"; break; }
+        [ -z "$worker" ] || break
     done
+    [ -n "$worker" ] && "$cluster" on $host kill -KILL "$worker" || fault "$name: no worker 1 to kill"
     wait "$outer"
     expect_equal "status of $name" 1 "$?"
     expect_equal "runs of $name that were done" 3 "$(column "$name/c/runs.csv" status | grep -cx done)"
