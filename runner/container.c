@@ -1,6 +1,7 @@
 #include "runner/container.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -47,7 +48,21 @@ cut_newlines(char *text)
         text[--n] = 0;
 }
 
-// The last line of its complaints; they come on standard output's descriptor behind a mark.
+// A file for a program's complaints, without a name: whoever is killed meanwhile leaves none. -1:
+// there is no room for one.
+static int
+open_complaints(void)
+{
+    char path[] = "/tmp/dmlx-call-XXXXXX";
+    int fd = mkstemp(path);
+    if (fd >= 0) {
+        unlink(path);
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+    return fd;
+}
+
+// The last line of them.
 static const char *
 last_line(char *text)
 {
@@ -60,10 +75,10 @@ int
 container_call(const container_engine_t *engine, const char *const *words, const char *input,
                int timeout_ms, char **output, fault_t *fault)
 {
-    char log[] = "/tmp/dmlx-call-XXXXXX";
-    int log_fd = mkstemp(log);
+    char log[32] = "/dev/null";
+    int log_fd = open_complaints();
     if (log_fd >= 0)
-        close(log_fd);
+        snprintf(log, sizeof log, "/proc/self/fd/%d", log_fd);
     const char *argv[WORDS_MAX] = {"sh", "-c",
                                    input ? "exec \"$@\" <\"$0\"" : "exec \"$@\" </dev/null",
                                    input ? input : "sh", engine->program};
@@ -91,12 +106,9 @@ container_call(const container_engine_t *engine, const char *const *words, const
         else
             process_stop(&process, 0, NULL);
         process_close(&process);
-        char complaint[2048] = "";
-        FILE *file = fopen(log, "re");
-        if (file) {
-            complaint[fread(complaint, 1, sizeof complaint - 1, file)] = 0;
-            fclose(file);
-        }
+        char complaint[2048];
+        ssize_t n_bytes = log_fd >= 0 ? pread(log_fd, complaint, sizeof complaint - 1, 0) : 0;
+        complaint[n_bytes > 0 ? n_bytes : 0] = 0;
         if (status == 127)
             fault_set(fault, "there is no '%s' on this machine; install it", engine->program);
         else if (status > 0)
@@ -107,7 +119,8 @@ container_call(const container_engine_t *engine, const char *const *words, const
             fault_set(fault, "'%s %s' did not end within %d s", engine->program, words[0],
                       timeout_ms / 1000);
     }
-    unlink(log);
+    if (log_fd >= 0)
+        close(log_fd);
     char *printed = text_take(&text);
     cut_newlines(printed);
     if (output && status == 0)
