@@ -227,6 +227,12 @@ SH
     on_cluster doctor --launcher swarm "${swarm[@]}" c.cfg >doctor.out
     expect_equal "doctor's status with a node down" 4 "$?"
     grep -q "note: node 'w3' of the swarm is down" doctor.out || fault "doctor of the swarm: $(cat doctor.out)"
+    printf 'FROM 10.77.0.254:5000/dmlx:0.1.0\nLABEL dmlx.version=0.0.9\n' >other.Containerfile
+    for words in "build -q -t 10.77.0.254:5000/dmlx:0.1.0 -" "push -q 10.77.0.254:5000/dmlx:0.1.0"; do
+        "$cluster" ext docker --context swarm $words <other.Containerfile >/dev/null 2>build.err || fault "$words: $(cat build.err)"
+    done
+    refused "an image of another version" 4 "the image '10.77.0.254:5000/dmlx:0.1.0' has dmlx 0.0.9, and this is 0.1.0" \
+        --launcher swarm "${swarm[@]}"
     kill "$(cat "$DMLX_CLUSTER/registry.pid")" && rm "$DMLX_CLUSTER/registry.pid"
     refused "a registry that is down" 4 "the registry '10.77.0.254:5000' does not answer" --launcher swarm "${swarm[@]}" ;;
 *) echo "docker and swarm are skipped: no dockerd or docker-registry" ;;
