@@ -90,6 +90,12 @@ role_pid() {
     done
 }
 
+# Whether that process is there; sets $role, its id.
+has_role() {
+    role=$(role_pid "$1")
+    [ -n "$role" ]
+}
+
 start_run() {
     dmlx run --no-figures "$@" tiny.cfg >run.out 2>run.err &
     run=$!

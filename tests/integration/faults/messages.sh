@@ -35,6 +35,9 @@ esac || fault "worker 1 has not come so far: $(cat meddler.out)"
 [[ $case != @(training|sending) ]] || dropped="$dropped|duplicate"
 echo meddle >&"${MEDDLER[1]}"
 wait_for_line meddler.out '^meddled' 20 || fault "it did not meddle: $(cat meddler.out)"
+# Where the coordinator is not the one that is held, the turn does not end before it has heard the last of it.
+[[ $case = @(averaging|writing) ]] || wait_for_line serve.err "^dropped .*${dropped##*|}" 20 ||
+    fault "it has not heard the last: $(cat serve.err)"
 kill -CONT "$paused"
 finish_by_hand
 kill "$meddler" && wait "$meddler" 2>/dev/null
