@@ -551,7 +551,7 @@ launch_and_watch(attempt_t *attempt, const inputs_t *inputs)
     fault_t why = {{0}};
     attempt->heard_s = attempt->launched_s = clock_s();
     if (setting->launcher->start(attempt->cluster, &launch_cell, &attempt->launch, &why) != 0)
-        lose(attempt, ATTEMPT_FAILED, "%s", why.text);
+        lose(attempt, ATTEMPT_FAILED, "while starting: %s", why.text);
     else
         watch(attempt);
     if (setting->launcher->stop(&attempt->launch, (int)(1000 * attempt->cluster->stop_s), &why) !=

@@ -159,8 +159,8 @@ allocate(allocation_t *allocation, const launch_cell_t *cell, fault_t *fault)
     for (size_t i = 0; i < allocation->cluster->options.n_items && n < 38; i++)
         words[n++] = allocation->cluster->options.items[i];
     if (call("salloc", words, cell->start_ms_max + 5000, NULL, &why) != 0) {
-        fault_set(fault, "slurm gives no allocation of %d nodes for '%s': %s", cell->n_nodes,
-                  cell->name, why.text);
+        fault_set(fault, "slurm gives no allocation of %d nodes for '%s' within %d s: %s",
+                  cell->n_nodes, cell->name, cell->start_ms_max / 1000 + 1, why.text);
         return LAUNCH_FAILED;
     }
     char *job = NULL;

@@ -55,7 +55,7 @@ case $what in
 late) policy=continue patience=20 ;;
 healed) policy=fail silence=20 patience=20 ;;
 esac
-[ "$phase" != joining ] || [ "$what" = healed ] || sed -i 's/join_s = 20/join_s = 5/' tiny.cfg
+[ "$phase" != joining ] || [ "$what" = healed ] || sed -i 's/join_s = 20/join_s = 8/' tiny.cfg
 held=
 case $what-$phase in
 *-joining | *-loading) place=worker-2:$phase:0 ;;
@@ -141,7 +141,7 @@ case $what in
 fail)
     expect_equal "status" 1 "$status"
     expect_text "the worker, its host and phase" 'worker 2.*(lost|refused) after [0-9]+ ms of (joining|loading|training)' serve.err
-    expect_text "the limit" '(for|within) [35]000 ms' serve.err
+    expect_text "the limit" '(for|within) [38]000 ms' serve.err
     ;;
 continue | late)
     [ "$what" = late ] && expected=130 || expected=0

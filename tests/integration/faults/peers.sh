@@ -7,12 +7,12 @@
 # cases: hostile_connections hostile_connections_encrypted garbage other_data other_data_training own_keys_of_dmlx_run secrets_stay_home
 . "$SUPPORT/faults.sh"
 
-# start_intruder NAME OPTION…: one that is to end, refused. It asks for two seconds, unless it is told before.
+# start_intruder NAME OPTION…: one that is to end, refused. It asks for five seconds, unless it is told before.
 intruders=()
 start_intruder() {
     local name=$1
     shift
-    timeout 40 dmlx work --wait 2 "$@" "$endpoint" >"$name.out" 2>&1 &
+    timeout 40 dmlx work --wait 5 "$@" "$endpoint" >"$name.out" 2>&1 &
     intruders+=($!)
 }
 

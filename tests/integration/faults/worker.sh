@@ -21,7 +21,7 @@ IFS=_ read -r how policy phase <<<"$case"
 options=(--set "cluster.on_loss=$policy")
 # It is the silence that tells of one who is stopped; a busy machine keeps the others silent for a second, too.
 [ "$how" = killed ] || options+=(--set cluster.timeout.silence_s=3)
-[ "$phase" != joining ] || options+=(--set cluster.timeout.join_s=4)
+[ "$phase" != joining ] || options+=(--set cluster.timeout.join_s=6)
 
 case $phase in
 joining | loading) place=worker-1:$phase:0 ;;
@@ -48,7 +48,7 @@ expect_dropped() {
 # By hand, since it is to last until the worker is back.
 come_late() {
     sed -i 's/epochs = 1; rounds = 4;/epochs = 10000; rounds = 100000;/; s/silence_s = 4/silence_s = 3/' tiny.cfg
-    [ "$phase" != joining ] || sed -i 's/join_s = 20/join_s = 3/' tiny.cfg
+    [ "$phase" != joining ] || sed -i 's/join_s = 20/join_s = 6/' tiny.cfg
     pause_at "$place"
     start_by_hand --set cluster.on_loss=continue
     for rank in 0 1 2; do start_worker "worker-$rank" --identity "worker-$rank"; done
