@@ -158,7 +158,15 @@ drop_node(int index)
     memmove(nodes + index, nodes + index + 1, (size_t)(--n_nodes - index) * sizeof *nodes);
 }
 
-// Drops the nodes that cannot run the image. `fault` is of the first of them, "" when all can.
+static bool
+is_same_architecture(const char *of_node, const char *of_image)
+{
+    return strcmp(of_node, of_image) == 0 ||
+           (strcmp(of_node, "x86_64") == 0 && strcmp(of_image, "amd64") == 0) ||
+           (strcmp(of_node, "aarch64") == 0 && strcmp(of_image, "arm64") == 0);
+}
+
+// Drops the nodes that cannot run the image. `fault` names all of them, "" when there is none.
 static int
 check_architectures(const cluster_t *cluster, fault_t *fault)
 {
@@ -176,32 +184,28 @@ check_architectures(const cluster_t *cluster, fault_t *fault)
         words[4 + i] = nodes[i];
     int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &found, fault);
     int index = 0;
-    fault_t why = {{0}};
+    text_t list = {0};
     for (char *arch = status == 0 ? strtok(found, "\n") : NULL; arch && index < n_nodes;
          arch = strtok(NULL, "\n")) {
-        bool is_same = strcmp(arch, wanted) == 0 ||
-                       (strcmp(arch, "x86_64") == 0 && strcmp(wanted, "amd64") == 0) ||
-                       (strcmp(arch, "aarch64") == 0 && strcmp(wanted, "arm64") == 0);
-        bool is_fit = is_same || (*cluster->registry && !has_data_in_image);
-        if (is_fit) {
+        if (is_same_architecture(arch, wanted) || (*cluster->registry && !has_data_in_image)) {
             index++;
             continue;
         }
-        if (has_data_in_image)
-            fault_set(&why,
-                      "node '%s' is %s and the image with the data set is for %s; in a swarm of "
-                      "several architectures the data lie on every node, where "
-                      "cluster.data_folder says",
-                      nodes[index], arch, wanted);
-        else
-            fault_set(&why,
-                      "node '%s' is %s and the image '%s' is for %s; build it for both by "
-                      "'dmlx image --source … --platform linux/amd64,linux/arm64'",
-                      nodes[index], arch, image, wanted);
-        if (!*fault->text)
-            *fault = why;
+        text_add(&list, "%snode '%s' is %s", list.n_bytes > 0 ? ", " : "", nodes[index], arch);
         drop_node(index);
     }
+    char *unlike = text_take(&list);
+    if (*unlike && has_data_in_image)
+        fault_set(fault,
+                  "%s and the image with the data set is for %s; in a swarm of several "
+                  "architectures the data lie on every node, where cluster.data_folder says",
+                  unlike, wanted);
+    else if (*unlike)
+        fault_set(fault,
+                  "%s and the image '%s' is for %s; build it for both by 'dmlx image --source … "
+                  "--platform linux/amd64,linux/arm64'",
+                  unlike, image, wanted);
+    free(unlike);
     free(words);
     free(wanted);
     free(found);

@@ -202,17 +202,17 @@ case $parts in
         fault "no image for riscv64: $(cat other.out)"
     refused "an image for another architecture" 4 "the image 'other:1' is for riscv64, and host 'mgr' is amd64" \
         --launcher docker --set cluster.context=swarm --set 'cluster.image="other:1"' --set "cluster.data_folder=\"$DMLX_DATA\""
-    # A node that is said to be of another kind: the data set cannot be a layer of an image for both.
+    # Two nodes that are said to be of another kind: the data set cannot be a layer of an image for both.
     docker=$(command -v docker)
     cat >"$DMLX_CLUSTER/ext/bin/docker" <<SH
 #!/bin/sh
 case "\$*" in
-*'node inspect'*Platform.Architecture*) "$docker" "\$@" | sed '2s/.*/aarch64/' ;;
+*'node inspect'*Platform.Architecture*) "$docker" "\$@" | sed '2,3s/.*/aarch64/' ;;
 *) exec "$docker" "\$@" ;;
 esac
 SH
     chmod 755 "$DMLX_CLUSTER/ext/bin/docker"
-    partly "a node of another architecture" "node 'w[123]' is aarch64 and the image with the data set is for amd64" \
+    partly "nodes of another architecture" "node 'w[123]' is aarch64, node 'w[123]' is aarch64 and the image with the data set is for amd64" \
         --launcher swarm "${swarm[@]}"
     rm "$DMLX_CLUSTER/ext/bin/docker"
     # A host that has lost its docker: for the swarm it is down, for itself nobody answers.
