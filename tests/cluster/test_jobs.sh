@@ -4,9 +4,10 @@
 # and Ctrl-C and kill -9 leave nothing of any, over ssh, on Slurm and on the swarm.
 . "$(dirname "$0")/common.sh"
 
+# Training lasts for seconds: longer than a busy machine takes to start a second cell once the first has begun.
 cat >c.cfg <<CFG
 name = "c";
-train = { samples = 600; test_samples = 200; epochs = 3; rounds = 30; };
+train = { samples = 600; test_samples = 200; epochs = 45; rounds = 30; };
 cluster = {
   launcher = "ssh"; hosts = [ "w1", "w2", "w3", "mgr" ]; coordinator = "own"; retries = 0; emulate = { core_speed = 0.3; };
 };

@@ -9,7 +9,7 @@
 #   CASE/status     the exit status (absent: 0)
 #   CASE/sed        a sed script applied to what was printed, for what differs from run to run
 #   CASE/needs      what the machine must have, one a line: root cgroup gnuplot data network, or a program's name
-#   CASE/limit      seconds (absent: 60)
+#   CASE/limit      seconds (absent: 170)
 #
 # The copy's path is printed as DIR. HOME is the copy too, so a case sees no cache and no configuration. Exit
 # status: 0 as expected, 1 not, 77 not run, naming what is absent. ACCEPT=1 writes out, err and status anew.
@@ -29,7 +29,7 @@ mkdir "$work/bin" && ln -s "$dmlx" "$work/bin/dmlx"
 cp -R "$case_folder" "$work/DIR"
 rm -f "$work/DIR"/{out,err,out.match,err.match,status}
 
-limit=$(cat "$case_folder/limit" 2>/dev/null || echo 60)
+limit=$(cat "$case_folder/limit" 2>/dev/null || echo 170)
 (
     cd "$work/DIR" || exit 99
     unset XDG_CACHE_HOME XDG_CONFIG_HOME COLUMNS
