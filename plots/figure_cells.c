@@ -186,11 +186,11 @@ typedef struct {
 } mosaic_t;
 
 static mosaic_t
-mosaic_of(const results_set_t *set)
+mosaic_of(const results_samples_t *samples)
 {
     mosaic_t mosaic = {0};
-    for (size_t i = 0; i < set->n_samples; i++) {
-        const results_sample_t *s = &set->samples[i];
+    for (size_t i = 0; i < samples->n_pixels; i++) {
+        const results_sample_t *s = &samples->pixels[i];
         if (s->index < 0 || s->row < 0 || s->column < 0 || s->class_index < 0)
             return (mosaic_t){0};
         mosaic.n_classes =
@@ -207,13 +207,13 @@ mosaic_of(const results_set_t *set)
 
 // gnuplot's rgbimage wants every pixel of a rectangle, so the gaps are white pixels.
 static void
-add_pixels(const results_set_t *set, mosaic_t m, draft_t *csv)
+add_pixels(const results_samples_t *samples, mosaic_t m, draft_t *csv)
 {
     const int across = m.n_classes * (m.width + GAP) - GAP;
     const int down = m.n_pictures * (m.height + GAP) - GAP;
     const results_sample_t **grid = plots_alloc((size_t)across * (size_t)down, sizeof(void *));
-    for (size_t i = 0; i < set->n_samples; i++) {
-        const results_sample_t *s = &set->samples[i];
+    for (size_t i = 0; i < samples->n_pixels; i++) {
+        const results_sample_t *s = &samples->pixels[i];
         if (s->index >= m.n_pictures)
             continue;
         const int x = s->class_index * (m.width + GAP) + s->column;
@@ -232,36 +232,29 @@ add_pixels(const results_set_t *set, mosaic_t m, draft_t *csv)
 }
 
 static void
-add_class_labels(const results_set_t *set, mosaic_t m, draft_t *script)
+add_class_labels(const results_samples_t *samples, mosaic_t m, draft_t *script)
 {
     for (int class_index = 0; class_index < m.n_classes; class_index++) {
         size_t i = 0;
-        while (i < set->n_samples && set->samples[i].class_index != class_index)
+        while (i < samples->n_pixels && samples->pixels[i].class_index != class_index)
             i++;
-        if (i == set->n_samples)
+        if (i == samples->n_pixels)
             continue;
         draft_add(script, "set label ");
-        figure_quote(script, set->samples[i].class_name);
+        figure_quote(script, samples->pixels[i].class_name);
         draft_add(script, " at %g, -5 center textcolor rgb black font ',11'\n",
                   class_index * (m.width + GAP) + m.width / 2.0 - 0.5);
     }
 }
 
-bool
-figure_samples(const figure_source_t *source, const char *axis, figure_t *figure)
+static bool
+draw_samples(const figure_source_t *source, const results_set_t *set,
+             const results_samples_t *samples, figure_t *figure)
 {
-    (void)axis;
-    const results_set_t *set = NULL;
-    for (size_t i = 0; i < source->measured.n && set == NULL; i++) {
-        if (source->measured.summaries[i]->set->n_samples > 0)
-            set = source->measured.summaries[i]->set;
-    }
-    if (set == NULL)
-        return figure_skip(figure, "no samples.csv");
-    const mosaic_t mosaic = mosaic_of(set);
+    const mosaic_t mosaic = mosaic_of(samples);
     if (mosaic.n_classes == 0)
         return figure_skip(figure, "samples.csv holds no pictures of a sensible size");
-    add_pixels(set, mosaic, &figure->csv);
+    add_pixels(samples, mosaic, &figure->csv);
     // Of the setting, only the data matters to a picture.
     figure_source_t pictures = *source;
     pictures.setting = set->data;
@@ -269,7 +262,7 @@ figure_samples(const figure_source_t *source, const char *axis, figure_t *figure
     figure_begin(&pictures, figure, title, 1);
     free(title);
     draft_t *script = &figure->script;
-    add_class_labels(set, mosaic, script);
+    add_class_labels(samples, mosaic, script);
     draft_add(script,
               "unset border\nunset tics\nunset key\nunset grid\nset size ratio -1\nset lmargin "
               "1\nset rmargin 1\nset bmargin 1\nset xrange [-1:%d]\nset yrange [%d:-9]\n"
@@ -277,6 +270,24 @@ figure_samples(const figure_source_t *source, const char *axis, figure_t *figure
               mosaic.n_classes * (mosaic.width + GAP) - GAP,
               mosaic.n_pictures * (mosaic.height + GAP) - GAP);
     return true;
+}
+
+bool
+figure_samples(const figure_source_t *source, const char *axis, figure_t *figure)
+{
+    (void)axis;
+    const results_set_t *set = NULL;
+    results_samples_t samples = {0};
+    plots_error_t error = {.text = "no samples.csv"};
+    int result = PLOTS_EMPTY;
+    for (size_t i = 0; i < source->measured.n && result == PLOTS_EMPTY; i++) {
+        set = source->measured.summaries[i]->set;
+        result = results_samples_read(set, &samples, &error);
+    }
+    const bool is_drawn = result == PLOTS_OK ? draw_samples(source, set, &samples, figure)
+                                             : figure_skip(figure, "%s", error.text);
+    results_samples_clear(&samples);
+    return is_drawn;
 }
 
 // ---- any other experiment ----

@@ -1,4 +1,4 @@
-/* results.h - results folders as dmlx run leaves them, read whole.
+/* results.h - results folders as dmlx run leaves them.
  *
  * A results folder holds manifest.json, runs.csv, and perhaps rounds.csv, expect.csv and
  * samples.csv. What is loaded is what counts: a later row for the same cell and repeat has replaced
@@ -97,12 +97,19 @@ typedef struct {
 } results_claim_t;
 
 typedef struct {
-    char *class_name;
+    const char *class_name;
     int class_index;
     int index; // which picture of the class
     int row, column;
     int red, green, blue; // 0..255
 } results_sample_t;
+
+// samples.csv, a row a pixel.
+typedef struct {
+    results_sample_t *pixels;
+    size_t n_pixels;
+    struct csv *csv; // which the names belong to
+} results_samples_t;
 
 typedef struct {
     char *folder;
@@ -124,8 +131,6 @@ typedef struct {
     size_t n_expects;
     results_claim_t *claims;
     size_t n_claims;
-    results_sample_t *samples;
-    size_t n_samples;
 } results_set_t;
 
 typedef struct {
@@ -144,6 +149,13 @@ typedef struct {
 int results_load(const char *const *folders, size_t n_folders, results_t **results,
                  plots_error_t *error);
 void results_free(results_t **results);
+
+// Reads the set's pictures: by themselves, since they are longer than all else, and one figure
+// shows them. PLOTS_EMPTY: there is no samples.csv. PLOTS_IO, PLOTS_INVALID: as above. `samples` is
+// cleared by results_samples_clear, which one that holds nothing stands too.
+int results_samples_read(const results_set_t *set, results_samples_t *samples,
+                         plots_error_t *error);
+void results_samples_clear(results_samples_t *samples);
 
 // A short sentence that names what was measured on: "emulated: 1–3 nodes, 2–6 cores of 0.30 real
 // cores each, local launcher, cifar10", "published means of 3 runs, cifar10". Every figure carries

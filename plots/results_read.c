@@ -36,12 +36,17 @@ text_of(const csv_t *csv, size_t row, const char *column)
     return csv_text(csv, row, csv_column(csv, column));
 }
 
+static int
+whole_number(double number, int otherwise)
+{
+    return isfinite(number) && fabs(number) < 1e9 ? (int)number : otherwise;
+}
+
 // A whole number, or `otherwise` where the field is empty.
 static int
 count_of(const csv_t *csv, size_t row, const char *column, int otherwise)
 {
-    const double number = number_of(csv, row, column);
-    return isfinite(number) && fabs(number) < 1e9 ? (int)number : otherwise;
+    return whole_number(number_of(csv, row, column), otherwise);
 }
 
 static void
@@ -284,24 +289,6 @@ read_claims(const csv_t *csv, results_set_t *set)
 }
 
 static void
-read_samples(const csv_t *csv, results_set_t *set)
-{
-    set->samples = plots_alloc(csv_rows(csv), sizeof *set->samples);
-    for (size_t row = 0; row < csv_rows(csv); row++) {
-        set->samples[set->n_samples++] = (results_sample_t){
-            .class_name = plots_copy(text_of(csv, row, "name")),
-            .class_index = count_of(csv, row, "class", 0),
-            .index = count_of(csv, row, "index", 0),
-            .row = count_of(csv, row, "row", 0),
-            .column = count_of(csv, row, "column", 0),
-            .red = count_of(csv, row, "red", 0),
-            .green = count_of(csv, row, "green", 0),
-            .blue = count_of(csv, row, "blue", 0),
-        };
-    }
-}
-
-static void
 add_axis(results_set_t *set, const char *setting, const char *name, const char *unit)
 {
     for (size_t i = 0; i < set->n_axes; i++) {
@@ -397,9 +384,8 @@ int
 results_set_read(const char *folder, results_set_t *set, draft_t *notes, plots_error_t *error)
 {
     *set = (results_set_t){.folder = plots_copy(folder)};
-    enum { N_TABLES = 5 };
-    const char *const names[N_TABLES] = {"runs.csv", "rounds.csv", "expect.csv", "samples.csv",
-                                         "claims.csv"};
+    enum { N_TABLES = 4 };
+    const char *const names[N_TABLES] = {"runs.csv", "rounds.csv", "expect.csv", "claims.csv"};
     csv_t *tables[N_TABLES] = {NULL};
     json_t *manifest = NULL;
     int result = read_manifest(set, &manifest, error);
@@ -415,9 +401,7 @@ results_set_read(const char *folder, results_set_t *set, draft_t *notes, plots_e
     if (result == PLOTS_OK && tables[2] != NULL)
         result = read_expects(tables[2], set, error);
     if (result == PLOTS_OK && tables[3] != NULL)
-        read_samples(tables[3], set);
-    if (result == PLOTS_OK && tables[4] != NULL)
-        read_claims(tables[4], set);
+        read_claims(tables[3], set);
     if (result == PLOTS_OK)
         take_data(set);
     else
@@ -442,8 +426,6 @@ results_set_clear(results_set_t *set)
         free(set->expects[i].cell);
         free(set->expects[i].source);
     }
-    for (size_t i = 0; i < set->n_samples; i++)
-        free(set->samples[i].class_name);
     for (size_t i = 0; i < set->n_claims; i++) {
         free(set->claims[i].text);
         free(set->claims[i].kind);
@@ -455,7 +437,6 @@ results_set_clear(results_set_t *set)
     free(set->runs);
     free(set->axes);
     free(set->expects);
-    free(set->samples);
     free(set->rounds);
     free(set->folder);
     free(set->name);
@@ -464,4 +445,48 @@ results_set_clear(results_set_t *set)
     free(set->launcher);
     free(set->manifest);
     *set = (results_set_t){0};
+}
+
+int
+results_samples_read(const results_set_t *set, results_samples_t *samples, plots_error_t *error)
+{
+    enum { CLASS, NAME, INDEX, ROW, COLUMN, RED, GREEN, BLUE, N_COLUMNS };
+    static const char *const names[N_COLUMNS] = {"class",  "name", "index", "row",
+                                                 "column", "red",  "green", "blue"};
+    *samples = (results_samples_t){0};
+    char *path = plots_format("%s/samples.csv", set->folder);
+    int result = PLOTS_OK;
+    if (access(path, F_OK) != 0)
+        result = plots_fail(error, PLOTS_EMPTY, "no samples.csv");
+    else
+        result = csv_read(path, &samples->csv, error);
+    free(path);
+    if (result != PLOTS_OK)
+        return result;
+    const csv_t *csv = samples->csv;
+    int columns[N_COLUMNS];
+    for (int i = 0; i < N_COLUMNS; i++)
+        columns[i] = csv_column(csv, names[i]);
+    samples->pixels = plots_alloc(csv_rows(csv), sizeof *samples->pixels);
+    samples->n_pixels = csv_rows(csv);
+    for (size_t row = 0; row < samples->n_pixels; row++)
+        samples->pixels[row] = (results_sample_t){
+            .class_name = csv_text(csv, row, columns[NAME]),
+            .class_index = whole_number(csv_number(csv, row, columns[CLASS]), 0),
+            .index = whole_number(csv_number(csv, row, columns[INDEX]), 0),
+            .row = whole_number(csv_number(csv, row, columns[ROW]), 0),
+            .column = whole_number(csv_number(csv, row, columns[COLUMN]), 0),
+            .red = whole_number(csv_number(csv, row, columns[RED]), 0),
+            .green = whole_number(csv_number(csv, row, columns[GREEN]), 0),
+            .blue = whole_number(csv_number(csv, row, columns[BLUE]), 0),
+        };
+    return PLOTS_OK;
+}
+
+void
+results_samples_clear(results_samples_t *samples)
+{
+    csv_free(&samples->csv);
+    free(samples->pixels);
+    *samples = (results_samples_t){0};
 }

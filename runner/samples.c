@@ -55,15 +55,16 @@ samples_csv(const dataset_t *set, int n_per_class, size_t *n_bytes)
         if (!images[i])
             continue;
         int label = i / n_per_class;
+        draft_t name = {0};
+        csv_add_text(&name, dataset_class_name(set, label));
         for (int y = 0; y < shape.height; y++) {
             for (int x = 0; x < shape.width; x++) {
                 pixel_t pixel = pixel_at(images[i], shape, y, x);
-                draft_add(&text, "%d,", label);
-                csv_add_text(&text, dataset_class_name(set, label));
-                draft_add(&text, ",%d,%d,%d,%d,%d,%d\n", i % n_per_class, y, x, pixel.red,
-                          pixel.green, pixel.blue);
+                draft_add(&text, "%d,%s,%d,%d,%d,%d,%d,%d\n", label, name.text, i % n_per_class, y,
+                          x, pixel.red, pixel.green, pixel.blue);
             }
         }
+        draft_clear(&name);
     }
     free(images);
     *n_bytes = text.length;

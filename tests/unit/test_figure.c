@@ -200,6 +200,73 @@ write_sweep(void)
     draft_clear(&runs);
 }
 
+// plot_samples TEXT: draws the sweep's figures with this for samples.csv. The caller frees the
+// notes.
+static char *
+plot_samples(const char *text)
+{
+    write_sweep();
+    plots_error_t error = {""};
+    draft_t samples = {0};
+    draft_add(&samples, "%s", text);
+    char *path = plots_format("%s/samples.csv", folder);
+    assert_int_equal(draft_write(&samples, path, &error), PLOTS_OK);
+    free(path);
+    draft_clear(&samples);
+    const char *root = folder;
+    results_t *results = NULL;
+    char *notes = NULL;
+    assert_int_equal(results_load(&root, 1, &results, &error), PLOTS_OK);
+    const plots_options_t options = {folder, 0, NULL};
+    if (plots_write(results, &options, &notes, &error) != PLOTS_OK)
+        fail_msg("%s", error.text);
+    results_free(&results);
+    return notes;
+}
+
+static void
+samples_become_a_mosaic_of_a_column_a_class(void **state)
+{
+    (void)state;
+    char *notes =
+        plot_samples("class,name,index,row,column,red,green,blue\n"
+                     "0,cat,0,0,0,10,11,12\n0,cat,0,0,1,20,21,22\n"
+                     "1,\"dog, large\",0,0,0,30,31,32\n1,\"dog, large\",0,0,1,40,41,42\n");
+    assert_null(strstr(notes, "fig03"));
+    free(notes);
+    plots_error_t error = {""};
+    char *path = plots_format("%s/figures/fig03.csv", folder);
+    csv_t *csv = NULL;
+    assert_int_equal(csv_read(path, &csv, &error), PLOTS_OK);
+    free(path);
+    // Two pictures of two pixels, and three white ones between.
+    static const double red[] = {10, 20, 255, 255, 255, 30, 40};
+    assert_int_equal(csv_rows(csv), 7);
+    for (size_t x = 0; x < 7; x++) {
+        assert_true(csv_number(csv, x, csv_column(csv, "x")) == (double)x);
+        assert_true(csv_number(csv, x, csv_column(csv, "red")) == red[x]);
+    }
+    assert_true(csv_number(csv, 6, csv_column(csv, "blue")) == 42);
+    csv_free(&csv);
+    draft_t script = {0};
+    path = plots_format("%s/figures/fig03.gp", folder);
+    assert_int_equal(draft_read(&script, path, &error), PLOTS_OK);
+    free(path);
+    assert_non_null(strstr(script.text, "dog, large"));
+    draft_clear(&script);
+}
+
+static void
+damaged_samples_cost_their_figure_alone(void **state)
+{
+    (void)state;
+    char *notes = plot_samples("class,name\n0\n");
+    assert_non_null(strstr(notes, "samples.csv', line 2: 1 fields where the header has 2"));
+    free(notes);
+    assert_false(is_there("figures/fig03.gp"));
+    assert_true(is_there("figures/fig09.gp"));
+}
+
 // The nodes at which a series of fig09.csv has its only row, NAN without one.
 static double
 mark_of(const csv_t *csv, const char *series)
@@ -355,6 +422,10 @@ main(void)
         cmocka_unit_test_setup_teardown(the_csv_of_figure_9_marks_where_overhead_outgrows_work,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(each_value_of_a_further_axis_has_its_line, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(samples_become_a_mosaic_of_a_column_a_class, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(damaged_samples_cost_their_figure_alone, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(without_gnuplot_csv_and_scripts_stand, make_folder,
                                         remove_folder),
