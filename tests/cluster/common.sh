@@ -4,6 +4,7 @@
 #   $parts            what is up: "swarm registry slurm"
 #   c.cfg             600 images, of CIFAR-10 where it is, on one node and on three
 #   swarm=(…)         the words that make it a swarm's
+#   epochs_for N      for training that is to last for seconds, sanitizer or not
 #   on_cluster WORD…  dmlx as the user outside of the cluster; at most $patience_s
 #   refused NAME STATUS WORDS WORD…   a run ends with that status before any cell, and says the words
 #   partly NAME WORDS WORD…   a run ends with status 4, the cell of three nodes failed by the words and that of one done
@@ -35,6 +36,13 @@ parts=${only_parts-$parts}
 # How long things stay behind is promised to users of the release, and judged by it.
 patience_s=300 slowness=1
 ! is_sanitized || slowness=6
+# epochs_for N: as many as train about as long as N do in the release.
+slow_training=1
+! is_sanitized || slow_training=6
+! is_sanitized tsan || slow_training=60
+epochs_for() {
+    echo $((($1 + slow_training - 1) / slow_training))
+}
 chmod 755 "$work" && chmod -R a+rX data # containers read it as nobody
 finish_cluster() {
     status=$?

@@ -7,7 +7,7 @@
 # Training lasts for seconds: longer than a busy machine takes to start a second cell once the first has begun.
 cat >c.cfg <<CFG
 name = "c";
-train = { samples = 600; test_samples = 200; epochs = 45; rounds = 30; };
+train = { samples = 600; test_samples = 200; epochs = $(epochs_for 45); rounds = 30; };
 cluster = {
   launcher = "ssh"; hosts = [ "w1", "w2", "w3", "mgr" ]; coordinator = "own"; retries = 0; emulate = { core_speed = 0.3; };
 };
@@ -112,7 +112,7 @@ ended() {
 loses() {
     local name=$1 host= other worker= note left
     shift
-    on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=200 --set matrix.repeats=2 --jobs 2 "$@" \
+    on_cluster run c.cfg -o "$name" --no-figures --set "train.epochs=$(epochs_for 200)" --set matrix.repeats=2 --jobs 2 "$@" \
         >/dev/null 2>"$name.err" &
     outer=$!
     wait_for_line "$name/c/rounds.csv" '^n2-' $patience_s || fault "$name: no cell of two nodes: $(cat "$name.err")"

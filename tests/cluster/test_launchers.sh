@@ -29,7 +29,7 @@ side_by_side() {
     local name=$1 left
     shift
     on_cluster run c.cfg -o "$name" --no-figures -j 2 --set 'matrix.zip=( { nodes = [ 1 ]; cores = [ 1 ]; } )' \
-        --set matrix.repeats=2 --set train.epochs=60 "$@" >/dev/null 2>"$name.err" || fault "$name: $(cat "$name.err")"
+        --set matrix.repeats=2 --set "train.epochs=$(epochs_for 60)" "$@" >/dev/null 2>"$name.err" || fault "$name: $(cat "$name.err")"
     expect_equal "hosts of two runs at a time with $name" 2 "$(column "$name/c/runs.csv" hosts | grep . | sort -u | wc -l)"
     left=$("$cluster" left) || fault "$name left: $left"
 }

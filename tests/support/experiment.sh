@@ -4,7 +4,7 @@
 #   cd's to a temporary folder; `dmlx` is first in PATH; DMLX_DATA is 1,000 + 200 images made here
 #   small.cfg    one and two nodes, twice each: four runs of a second or so
 #   fault TEXT   tells a failure and goes on; the script's status is then 1
-#   is_sanitized whether the program is a sanitizer's build: no measure of memory, and slow
+#   is_sanitized [tsan]   whether the program is a sanitizer's build, or that one's: no measure of memory, and slow
 set -uo pipefail
 . "$SUPPORT/leftovers.sh"
 . "$SUPPORT/needs.sh"
@@ -58,7 +58,7 @@ fault() {
 }
 
 is_sanitized() {
-    grep -qaE '__(asan|tsan)_init' "$(readlink -f "$work/bin/dmlx")"
+    grep -qaE "__(${1:-asan|tsan})_init" "$(readlink -f "$work/bin/dmlx")"
 }
 
 # expect_equal WHAT EXPECTED ACTUAL
