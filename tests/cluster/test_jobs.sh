@@ -80,7 +80,7 @@ both() {
     local name=$1
     shift
     rm -rf "$name"
-    on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=5000 --set train.rounds=1000 --jobs 2 "$@" \
+    on_cluster run c.cfg -o "$name" --no-figures --set "train.epochs=$(epochs_for 5000)" --set train.rounds=1000 --jobs 2 "$@" \
         >/dev/null 2>"$name.err" &
     outer=$!
     wait_for_line "$name/c/rounds.csv" '^n1-' $patience_s && wait_for_line "$name/c/rounds.csv" '^n2-' $patience_s ||
