@@ -97,7 +97,7 @@ typedef struct {
 } results_claim_t;
 
 typedef struct {
-    const char *class_name;
+    const char *class_name; // lives as long as the samples
     int class_index;
     int index; // which picture of the class
     int row, column;
@@ -150,9 +150,10 @@ int results_load(const char *const *folders, size_t n_folders, results_t **resul
                  plots_error_t *error);
 void results_free(results_t **results);
 
-// Reads the set's pictures: by themselves, since they are longer than all else, and one figure
-// shows them. PLOTS_EMPTY: there is no samples.csv. PLOTS_IO, PLOTS_INVALID: as above. `samples` is
-// cleared by results_samples_clear, which one that holds nothing stands too.
+// Reads the set's pictures, which results_load leaves alone: they are longer than all else, and one
+// figure shows them. PLOTS_EMPTY: there is no samples.csv. PLOTS_IO: it is not readable.
+// PLOTS_INVALID: it is cut short, or not to be understood. Call results_samples_clear whatever came
+// of it.
 int results_samples_read(const results_set_t *set, results_samples_t *samples,
                          plots_error_t *error);
 void results_samples_clear(results_samples_t *samples);

@@ -460,10 +460,12 @@ results_samples_read(const results_set_t *set, results_samples_t *samples, plots
         result = plots_fail(error, PLOTS_EMPTY, "no samples.csv");
     else
         result = csv_read(path, &samples->csv, error);
+    const csv_t *csv = samples->csv;
+    if (csv != NULL && csv_was_cut(csv))
+        result = plots_fail(error, PLOTS_INVALID, "'%s': its last line was cut short", path);
     free(path);
     if (result != PLOTS_OK)
         return result;
-    const csv_t *csv = samples->csv;
     int columns[N_COLUMNS];
     for (int i = 0; i < N_COLUMNS; i++)
         columns[i] = csv_column(csv, names[i]);

@@ -263,6 +263,9 @@ damaged_samples_cost_their_figure_alone(void **state)
     char *notes = plot_samples("class,name\n0\n");
     assert_non_null(strstr(notes, "samples.csv', line 2: 1 fields where the header has 2"));
     free(notes);
+    notes = plot_samples("class,name\n0,cat\n1,do");
+    assert_non_null(strstr(notes, "samples.csv': its last line was cut short"));
+    free(notes);
     assert_false(is_there("figures/fig03.gp"));
     assert_true(is_there("figures/fig09.gp"));
 }
