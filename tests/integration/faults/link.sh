@@ -32,10 +32,12 @@ link() {
     ip -n "$far" link set there "$1" || fault "the link does not go $1"
 }
 
-# Whether bytes between the two namespaces wait to be acknowledged, as PID's end of it has them.
+# has_unsent PID [HEX]: whether bytes, or more of them, wait to be acknowledged between the two namespaces, as PID's end of
+# it has them.
 has_unsent() {
-    awk -v far="$(printf '%02X%02X%02X%02X' 2 "$second" "$third" 10)" \
-        'index($2 " " $3, far ":") && $4 == "01" && $5 !~ /^00000000/ { found = 1 } END { exit !found }' "/proc/$1/net/tcp"
+    awk -v far="$(printf '%02X%02X%02X%02X' 2 "$second" "$third" 10)" -v more="${2:-00000000}" \
+        'index($2 " " $3, far ":") && $4 == "01" && substr($5, 1, 8) > more { found = 1 } END { exit !found }' \
+        "/proc/$1/net/tcp"
 }
 
 has_no_unsent() {
@@ -104,7 +106,9 @@ healed)
     link up
     ;;
 late)
-    [[ $phase = @(joining|loading) ]] || wait_for_line worker-2.out '^round 2' 10 || fault "worker 2 made no update"
+    # It says that it has an update before TCP has it, which alone brings it when the worker is stopped.
+    [[ $phase = @(joining|loading) ]] || { wait_for_line worker-2.out '^round 2' 20 && until_true 20 has_unsent "$cut_off" 00002000; } ||
+        fault "worker 2 made no update: $(cat worker-2.out)"
     # Who is stopped meanwhile does not miss the coordinator, as it would at the time at which it is missed; nor is the
     # connection given up, as one without a process is when there is no way.
     [ "$phase" = joining ] || kill -STOP "$cut_off"
