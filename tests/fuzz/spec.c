@@ -26,6 +26,18 @@ check_text(const experiment_t *experiment)
     free(text);
 }
 
+// libconfig 1.5 frees an unfinished string when the next text begins. Until then memory is out that libFuzzer would take
+// for a leak: it would look for one after every syntax error, which is a hundred times slower than the reader.
+static void
+settle(void)
+{
+    diag_t *diag = diag_new();
+    experiment_t nothing = {0};
+    if (spec_read_text("", "nothing", NULL, &nothing, diag) == 0)
+        experiment_free(&nothing);
+    diag_free(diag);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -48,5 +60,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     diag_free(diag);
     free(text);
+    settle();
     return 0;
 }
