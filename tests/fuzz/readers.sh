@@ -32,7 +32,7 @@ spec) seeds=(experiments tests/cli) ;; # every experiment there is, the bad ones
 esac
 export LSAN_OPTIONS=suppressions=$PWD/tests/fuzz/leaks.supp
 mkdir -p "$build/corpus-$name" "$build/found-$name"
-"$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+"$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -max_len=8192 -timeout=60 -rss_limit_mb=2048 \
     -print_final_stats=1 -artifact_prefix="$build/found-$name/" "${@:4}" "$build/corpus-$name" "${seeds[@]}" \
     >"$build/log-$name" 2>&1 || { tail -60 "$build/log-$name"; exit 1; }
 sed -n 's/^stat::number_of_executed_units: */executions: /p; s/^stat::peak_rss_mb: */peak MiB: /p' "$build/log-$name"

@@ -13,7 +13,7 @@ clang -fsanitize=fuzzer "$scratch/try.c" -o "$scratch/try" 2>/dev/null ||
 clang -std=c11 -D_POSIX_C_SOURCE=200809L -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined \
     -fno-sanitize-recover=undefined -I. tests/fuzz/wire.c transport/wire.c -o "$scratch/fuzz_wire"
 mkdir "$scratch/corpus"
-"$scratch/fuzz_wire" -max_total_time="$seconds" -max_len=4096 -timeout=5 -print_final_stats=1 \
+"$scratch/fuzz_wire" -max_total_time="$seconds" -max_len=4096 -timeout=60 -print_final_stats=1 \
     -artifact_prefix="${TMPDIR:-/tmp}/fuzz-wire-" "${@:2}" "$scratch/corpus" tests/fuzz/wire >"$scratch/log" 2>&1 ||
     { tail -60 "$scratch/log"; exit 1; }
 sed -n 's/^stat::number_of_executed_units: */executions: /p; s/^stat::peak_rss_mb: */peak MiB: /p' "$scratch/log"

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PUPPET_PATIENCE_MS = 20000 };
+/* A test's last word must arrive, however busy the machine. */
+enum { PUPPET_PATIENCE_MS = 20000, PUPPET_LINGER_MS = 5000 };
 
 #define MUST(fact)                                                                                 \
     do {                                                                                           \
@@ -42,7 +43,7 @@ puppet_worker(const char *endpoint, uint64_t incarnation, const char *run)
     memcpy(puppet.run, run, strlen(run) + 1);
     puppet.in = zsock_new(ZMQ_SUB);
     puppet.out = zsock_new(ZMQ_PUSH);
-    zsock_set_linger(puppet.out, LINK_LINGER_MS);
+    zsock_set_linger(puppet.out, PUPPET_LINGER_MS);
     unsigned char topic[WIRE_TOPIC_BYTES];
     wire_topic(0, topic);
     zmq_setsockopt(zsock_resolve(puppet.in), ZMQ_SUBSCRIBE, topic, sizeof topic);

@@ -7,12 +7,13 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { N = 64, SILENCE_MS = 400, ROUND_MS = 5000, INCARNATION = 1000 };
+enum { N = 64, SILENCE_MS = 2500, ROUND_MS = 20000, INCARNATION = 1000 };
 
 static const char *const names[] = {"w0", "w1", "w2"};
 
@@ -310,7 +311,7 @@ a_worker_that_dies_is_named_after_the_silence(void **state)
     assert_string_equal(fault.host, "here");
     assert_string_equal(fault.phase, "training");
     assert_non_null(strstr(fault.error.text, "worker 1 (w1 on here): lost after "));
-    assert_non_null(strstr(fault.error.text, "in round 7: no sign of life for 400 ms"));
+    assert_non_null(strstr(fault.error.text, "in round 7: no sign of life for 2500 ms"));
     assert_int_equal(coordinator_resume(coordinator, NULL),
                      TRANSPORT_LOST); /* until the caller decides */
     coordinator_drop(coordinator, fault.rank);
@@ -360,8 +361,8 @@ a_late_worker_is_named_after_the_limit_of_the_round_and_its_update_dropped(void 
     config.run = "run-1";
     config.n_workers = 2;
     config.identities = names;
-    config.silence_ms = 300;
-    config.round_ms = 700;
+    config.silence_ms = SILENCE_MS;
+    config.round_ms = SILENCE_MS + 500;
     config.context = &seen;
     config.event = note;
     coordinator_t *coordinator = coordinator_new(&config, NULL);
@@ -372,8 +373,8 @@ a_late_worker_is_named_after_the_limit_of_the_round_and_its_update_dropped(void 
     assert_int_equal(coordinator_round(coordinator, 1, parameters, N, take, &seen, &fault),
                      TRANSPORT_LOST);
     assert_int_equal(fault.rank, 1);
-    assert_int_equal(fault.limit_ms, 700);
-    assert_non_null(strstr(fault.error.text, "its update did not come within 700 ms"));
+    assert_int_equal(fault.limit_ms, SILENCE_MS + 500);
+    assert_non_null(strstr(fault.error.text, "its update did not come within 3000 ms"));
     coordinator_drop(coordinator, fault.rank);
     assert_int_equal(coordinator_resume(coordinator, &fault), 0);
     for (uint32_t number = 2;
@@ -493,7 +494,7 @@ nobody_coming_is_told_after_the_limit(void **state)
     assert_int_equal(coordinator_join(coordinator, "", &fault), TRANSPORT_LOST);
     assert_int_equal(fault.rank, 0);
     assert_string_equal(fault.phase, "joining");
-    assert_non_null(strstr(fault.error.text, "worker 0: lost after 1"));
+    assert_non_null(strstr(fault.error.text, "worker 0: lost after "));
     assert_non_null(strstr(fault.error.text, "of joining: it did not come within 150 ms"));
     coordinator_free(coordinator);
 }
@@ -579,8 +580,10 @@ ask_in_vain(void *argument)
         while (!is_over && link_receive(zsock_resolve(puppet.in), false, 1 << 20, &parcel, &reason,
                                         &peer) == LINK_GOT) {
             is_over = parcel.message.kind == WIRE_ABORT;
-            if (is_over)
+            if (is_over) {
                 snprintf(part->text, sizeof part->text, "%s", parcel.message.text);
+                atomic_store(&part->heard, 1);
+            }
             parcel_free(&parcel);
         }
     }
@@ -598,8 +601,7 @@ strangers_and_workers_of_other_runs_are_told_to_go(void **state)
            late = part_of(coordinator, "w0", 5);
     snprintf(other.text, sizeof other.text, "run-0");
     script_t scripts[3] = {script_start(ask_in_vain, &stranger), script_start(ask_in_vain, &other)};
-    while (coordinator_counters(coordinator).dropped[DROP_RUN] == 0 ||
-           coordinator_counters(coordinator).dropped[DROP_UNKNOWN] == 0) {
+    while (atomic_load(&stranger.heard) == 0 || atomic_load(&other.heard) == 0) {
         coordinator_fault_t fault;
         if (coordinator_counters(coordinator).received_messages == 0)
             scripts[2] = script_start(be_good, &late);
@@ -607,8 +609,8 @@ strangers_and_workers_of_other_runs_are_told_to_go(void **state)
         assert_int_equal(
             coordinator_round(coordinator, 1, parameters, N, take, &(seen_t){0}, &fault), 0);
     }
-    while (coordinator_counters(coordinator).dropped[DROP_RUN] < 1)
-        assert_round(coordinator, 2, &seen);
+    assert_true(coordinator_counters(coordinator).dropped[DROP_RUN] > 0 &&
+                coordinator_counters(coordinator).dropped[DROP_UNKNOWN] > 0);
     finish(coordinator, scripts, 3);
     assert_string_equal(stranger.text, "'w9' is not expected in this run of 1 workers");
     assert_string_equal(other.text, "run 'run-0' was asked for; here is 'run-1'");
@@ -624,7 +626,7 @@ an_older_start_of_a_worker_is_told_to_go(void **state)
     script_t scripts[2] = {script_start(be_good, &newer)};
     assert_joined(coordinator);
     scripts[1] = script_start(ask_in_vain, &old);
-    while (coordinator_counters(coordinator).dropped[DROP_LATE] == 0)
+    while (atomic_load(&old.heard) == 0)
         assert_round(coordinator, 2, &seen);
     finish(coordinator, scripts, 2);
     assert_non_null(strstr(old.text, "a newer start of 'w0' is there"));
@@ -913,6 +915,8 @@ lose_ready(void *argument)
     part_t *part = argument;
     puppet_t puppet = puppet_worker(part->endpoint, part->incarnation, "run-1");
     puppet_join(&puppet, part->identity);
+    poll(NULL, 0,
+         100); /* what it heard may just have been said again, and is not so soon once more */
     parcel_t parcel;
     do { /* beats that say "I have answered" until it is asked again */
         puppet_say(&puppet,

@@ -252,7 +252,7 @@ puppet_with(const scene_t *scene, const keys_t *keys, uint64_t incarnation)
     memcpy(puppet.run, "run-1", sizeof "run-1");
     puppet.in = zsock_new(ZMQ_SUB);
     puppet.out = zsock_new(ZMQ_PUSH);
-    zsock_set_linger(puppet.out, LINK_LINGER_MS);
+    zsock_set_linger(puppet.out, PUPPET_LINGER_MS);
     gate_show(puppet.in, keys);
     gate_show(puppet.out, keys);
     unsigned char topic[WIRE_TOPIC_BYTES];

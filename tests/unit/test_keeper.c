@@ -19,7 +19,7 @@
 #include "runner/limits.h"
 #include "runner/process.h"
 
-enum { SERVICE_LIMIT_MS = 12345, CLEAN_LIMIT_MS = 5000, LIMIT_MS = 10000, PATH_BYTES = 512 };
+enum { SERVICE_LIMIT_MS = 12345, CLEAN_LIMIT_MS = 20000, LIMIT_MS = 10000, PATH_BYTES = 512 };
 
 // What a stand-in of `dmlx run` has started.
 typedef struct started {

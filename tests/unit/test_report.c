@@ -56,7 +56,11 @@ static int
 remove_results(void **state)
 {
     (void)state;
-    char *command = plots_format("rm -r %s", folder);
+    /* Helpers of a browser may write there a moment longer. */
+    char *command =
+        plots_format("for i in $(seq 50); do rm -rf %s 2>/dev/null && exit 0; sleep 0.2; "
+                     "done; exit 1",
+                     folder);
     const int result = system(command);
     free(command);
     return result;
@@ -177,7 +181,7 @@ a_browser_reads_the_tables(void **state)
     (void)state;
     needs("chromium", "chromium");
     free(report_of(0));
-    char *command = plots_format("timeout 60 chromium --headless --no-sandbox --disable-gpu "
+    char *command = plots_format("timeout 90 chromium --headless --no-sandbox --disable-gpu "
                                  "--user-data-dir=%s/browser --dump-dom file://%s/report.html "
                                  "2>/dev/null >%s/dom.html",
                                  folder, folder, folder);
@@ -218,7 +222,7 @@ a_browser_prints_whole_tables(void **state)
     needs("pdftotext", "poppler-utils");
     free(report_of(0));
     char *command =
-        plots_format("cd %s && timeout 60 chromium --headless --no-sandbox --disable-gpu "
+        plots_format("cd %s && timeout 90 chromium --headless --no-sandbox --disable-gpu "
                      "--user-data-dir=%s/browser --no-pdf-header-footer --print-to-pdf=page.pdf "
                      "file://%s/report.html >/dev/null 2>&1 && pdftotext -layout page.pdf page.txt",
                      folder, folder, folder);

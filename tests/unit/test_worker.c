@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { N = 32, SILENCE_MS = 600, PATIENCE_MS = 15000 };
+enum { N = 32, SILENCE_MS = 2000, PATIENCE_MS = 15000 };
 
 static const float parameters[N] = {1, 2, 3};
 
