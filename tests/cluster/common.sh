@@ -6,6 +6,7 @@
 #   swarm=(…)         the words that make it a swarm's
 #   epochs_for N      for training that is to last for seconds, sanitizer or not
 #   on_cluster WORD…  dmlx as the user outside of the cluster; at most $patience_s
+#   lacks WHAT WORDS  tells what is skipped for it, which is a fault in CI
 #   refused NAME STATUS WORDS WORD…   a run ends with that status before any cell, and says the words
 #   partly NAME WORDS WORD…   a run ends with status 4, the cell of three nodes failed by the words and that of one done
 #   begin NAME WORD…  a long run of three nodes in the background, past its first round; $run is dmlx, $outer its shell
@@ -14,6 +15,11 @@ cluster=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/cluster.sh
 program=$(realpath "$1")
 pictures=${DMLX_DATA:+$(realpath "$DMLX_DATA")}
 . "$SUPPORT/experiment.sh"
+# Where CI is set a machine that lacks a part has not passed the test of it.
+lacks() {
+    echo "this machine lacks $1: $2"
+    [ -z "${CI:-}" ] || fault "CI has to have it"
+}
 # The first pictures of CIFAR-10, where this machine has it: as many as experiment.sh makes.
 [ ! -d "$pictures/cifar-10-batches-bin" ] || pictures=$pictures/cifar-10-batches-bin
 if [ -f "$pictures/test_batch.bin" ]; then
@@ -21,7 +27,7 @@ if [ -f "$pictures/test_batch.bin" ]; then
         head -c "$(stat -c %s "$file")" "$pictures/$(basename "$file")" >"$file.part" && mv "$file.part" "$file"
     done
 else
-    echo "no CIFAR-10 on this machine: its pictures are made up"
+    lacks "pictures of CIFAR-10" "they are made up"
 fi
 needs root ssh sshd ip
 export DMLX_CLUSTER=$work/cluster

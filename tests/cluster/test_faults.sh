@@ -91,7 +91,7 @@ case $parts in
     lost slurm 'worker-1 on w2' cut w2 "${slurm[@]}"
     until_true $patience_s nodes_are_idle || fault "slurm's nodes do not come back"
     lost slurm 'worker-2 on w3|worker-2 on .w3.' kill w3 "${slurm[@]}" ;;
-*) echo "slurm is skipped: no slurmctld or munged" ;;
+*) lacks "slurmctld or munged" "slurm is skipped" ;;
 esac
 
 case $parts in
@@ -110,12 +110,12 @@ case $parts in
     cut_off docker "${as_docker[@]}"
     # All of it is on one host here.
     lost docker '(coordinator|worker-[0-2]) on ' kill mgr "${as_docker[@]}" ;;
-*) echo "docker and swarm are skipped: no dockerd or docker-registry" ;;
+*) lacks "dockerd or docker-registry" "docker and swarm are skipped" ;;
 esac
 
 if has_need podman && has_need runc; then
     on_cluster image --engine podman >podman.out 2>&1 || fault "podman image: $(cat podman.out)"
     interrupted podman 2 10 --launcher podman
 else
-    echo "podman is skipped: no podman or runc"
+    lacks "podman or runc" "podman is skipped"
 fi

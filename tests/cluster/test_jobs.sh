@@ -137,12 +137,12 @@ loses lost
 ended ssh 1 6
 case $parts in
 *slurm*) ended slurm 3 12 --launcher slurm --set cluster.coordinator=here ;;
-*) echo "slurm is skipped: no slurmctld or munged" ;;
+*) lacks "slurmctld or munged" "slurm is skipped" ;;
 esac
 case $parts in
 *registry*)
     on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
     loses swarm_lost --launcher swarm --set cluster.coordinator=here "${swarm[@]}"
     ended swarm 15 30 --launcher swarm --set cluster.coordinator=here "${swarm[@]}" ;;
-*) echo "swarm is skipped: no dockerd or docker-registry" ;;
+*) lacks "dockerd or docker-registry" "swarm is skipped" ;;
 esac

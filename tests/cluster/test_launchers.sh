@@ -141,7 +141,7 @@ case $parts in
     expect_equal "status with more workers than nodes" 4 "$?"
     grep -qE "^n4-.*,failed,.*slurm has 3 nodes up" more/c/runs.csv || fault "more workers than nodes: $(cat more/c/runs.csv)"
     grep -qE "^n1-.*,done," more/c/runs.csv || fault "the cell of one node was not run: $(cat more.err)" ;;
-*) echo "slurm is skipped: no slurmctld or munged" ;;
+*) lacks "slurmctld or munged" "slurm is skipped" ;;
 esac
 
 # --- containers ---
@@ -235,7 +235,7 @@ SH
         --launcher swarm "${swarm[@]}"
     kill "$(cat "$DMLX_CLUSTER/registry.pid")" && rm "$DMLX_CLUSTER/registry.pid"
     refused "a registry that is down" 4 "the registry '10.77.0.254:5000' does not answer" --launcher swarm "${swarm[@]}" ;;
-*) echo "docker and swarm are skipped: no dockerd or docker-registry" ;;
+*) lacks "dockerd or docker-registry" "docker and swarm are skipped" ;;
 esac
 if has_need podman && has_need runc; then
     on_cluster image --engine podman >podman.out 2>&1 || fault "podman image: $(cat podman.out)"
@@ -253,5 +253,5 @@ if has_need podman && has_need runc; then
     doctor "${there[@]}" || fault "doctor of podman: $(cat doctor.out)"
     grep -qE "^mgr +by connection 'mgr' .*podman [0-9.]+ " doctor.out || fault "doctor of podman: $(cat doctor.out)"
 else
-    echo "podman is skipped: no podman or runc"
+    lacks "podman or runc" "podman is skipped"
 fi
