@@ -428,15 +428,18 @@ add_service(text_t *text, const cluster_t *cluster, const launch_cell_t *cell, i
     }
 }
 
+static const char kept[] = "The files of the secrets hold the cell's experiment and\n"
+                           "# keys made for this one attempt; they are gone with it.";
+static const char drafted[] = "A draft, not to be deployed: dmlx run writes it anew with\n"
+                              "# its id for RUN, a host of the swarm for NODE, the image that "
+                              "holds the data, and the secrets.";
+
 static char *
-stack_text(const cluster_t *cluster, const launch_cell_t *cell)
+stack_text(const cluster_t *cluster, const launch_cell_t *cell, const char *about)
 {
     text_t text = {0};
-    text_add(&text,
-             "# %s: one cell as a stack. The files of the secrets hold the cell's experiment and\n"
-             "# keys made for this one attempt; they are gone with it.\n"
-             "version: \"3.8\"\nservices:\n",
-             cell->name);
+    text_add(&text, "# %s: one cell as a stack. %s\nversion: \"3.8\"\nservices:\n", cell->name,
+             about);
     int n_workers = cell->n_nodes > 1 ? cell->n_nodes : 0;
     for (int rank = LAUNCH_COORDINATOR; rank < n_workers; rank++)
         add_service(&text, cluster, cell, rank);
@@ -491,7 +494,7 @@ swarm_draft(const cluster_t *cluster, const launch_cell_t *cell, fault_t *fault)
 {
     if (!image)
         image = container_image(cluster);
-    char *text = stack_text(cluster, cell);
+    char *text = stack_text(cluster, cell, drafted);
     int status = write_file(cell->folder, "stack.yml", text, 0644, fault);
     free(text);
     return status;
@@ -570,7 +573,7 @@ swarm_start(const cluster_t *cluster, const launch_cell_t *cell, launch_t **laun
         memory_format("%s/dmlx-%s-%s", temporary && *temporary == '/' ? temporary : "/tmp",
                       cell->run_id, stack->name);
     remains_remove_tree(stack->folder);
-    char *text = stack_text(cluster, cell);
+    char *text = stack_text(cluster, cell, kept);
     int status = 0;
     if (mkdir(stack->folder, 0700) != 0) {
         fault_set(fault, "no folder '%s' for the stack's files: %s", stack->folder,

@@ -180,9 +180,10 @@ case $parts in
     done
     on_cluster run c.cfg -o dry --dry-run --launcher swarm "${swarm[@]}" >/dev/null 2>dry.err || fault "dry run: $(cat dry.err)"
     [ ! -e dry/c/runs.csv ] || fault "a dry run ran"
+    grep -q '^# .*A draft' dry/c/runs/n3-c3-r1/stack.yml || fault "a dry run's stack does not say that it is a draft"
     # All but what is known when it runs: whose it is, where it is placed, and the data's layer.
     for file in swarm dry; do
-        sed -E 's/(image: .*dmlx:[0-9.]+).*/\1/; s/(dmlx\.run: |RUN_ID: |[A-Z_]*RUN[A-Z_]*: )"[^"]*"/\1/; s/node.hostname == [a-zA-Z0-9]+/node.hostname/' \
+        sed -E '/^#/d; s/(image: .*dmlx:[0-9.]+).*/\1/; s/(dmlx\.run: |RUN_ID: |[A-Z_]*RUN[A-Z_]*: )"[^"]*"/\1/; s/node.hostname == [a-zA-Z0-9]+/node.hostname/' \
             $file/c/runs/n3-c3-r1/stack.yml >$file.stack
     done
     diff swarm.stack dry.stack >stack.diff || fault "a dry run's stack differs: $(cat stack.diff)"
