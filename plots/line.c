@@ -22,11 +22,7 @@ moving_of(const summary_cell_t *cell, line_axis_t axis)
 static bool
 same_values(const summary_t *summary, const summary_cell_t *a, const summary_cell_t *b)
 {
-    for (size_t i = 0; i < summary->set->n_axes; i++) {
-        if (strcmp(a->values[i], b->values[i]) != 0)
-            return false;
-    }
-    return true;
+    return results_same_values(summary->set, a->values, b->values);
 }
 
 // The line through one cell: those that differ from it along the axis alone.
@@ -104,14 +100,8 @@ line_family(const line_t *line, line_t **family)
 char *
 line_label(const line_t *line)
 {
-    draft_t label = {0};
-    draft_add(&label, "%s", "");
-    for (size_t a = 0; line->n > 0 && a < line->summary->set->n_axes; a++) {
-        const results_axis_t *axis = &line->summary->set->axes[a];
-        draft_add(&label, "%s%s %s%s%s", a > 0 ? ", " : "", axis->name,
-                  line_cell(line, 0)->values[a], *axis->unit != '\0' ? " " : "", axis->unit);
-    }
-    return label.text;
+    return line->n > 0 ? results_values_label(line->summary->set, line_cell(line, 0)->values)
+                       : plots_copy("");
 }
 
 const summary_cell_t *

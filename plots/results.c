@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plots/draft.h"
 #include "plots/memory.h"
 #include "plots/results_read.h"
 
@@ -247,4 +248,27 @@ results_setting(const results_set_t *const *sets, size_t n)
     for (size_t i = 0; i < n; i++)
         add_once(&draft, sets[i]->data, strstr(sets[i]->data, "synthetic") ? " data" : "");
     return draft.text;
+}
+
+bool
+results_same_values(const results_set_t *set, char *const *a, char *const *b)
+{
+    for (size_t i = 0; i < set->n_axes; i++) {
+        if (strcmp(a[i], b[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+char *
+results_values_label(const results_set_t *set, char *const *values)
+{
+    draft_t label = {0};
+    draft_add(&label, "%s", "");
+    for (size_t i = 0; i < set->n_axes; i++) {
+        const results_axis_t *axis = &set->axes[i];
+        draft_add(&label, "%s%s %s%s%s", i > 0 ? ", " : "", axis->name, values[i],
+                  *axis->unit != '\0' ? " " : "", axis->unit);
+    }
+    return label.text;
 }

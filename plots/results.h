@@ -163,4 +163,10 @@ void results_samples_clear(results_samples_t *samples);
 // it. The caller frees it.
 char *results_setting(const results_set_t *const *sets, size_t n);
 
+// Whether two runs or cells have the same values of the set's further axes.
+bool results_same_values(const results_set_t *set, char *const *a, char *const *b);
+// Those values for people, "link_mbit 10 Mbit/s", "" where there are no such axes. The caller frees
+// it.
+char *results_values_label(const results_set_t *set, char *const *values);
+
 #endif

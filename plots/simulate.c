@@ -17,20 +17,22 @@ cores_of(const results_run_t *run)
 }
 
 static bool
-is_on_line(const results_run_t *run, double cores_a_node)
+is_on_line(const calibration_t *calibration, const results_run_t *run)
 {
-    return run->is_done && fabs(cores_of(run) - cores_a_node) < 1e-6;
+    return run->is_done && fabs(cores_of(run) - calibration->cores_a_node) < 1e-6 &&
+           results_same_values(calibration->set, run->values, calibration->values);
 }
 
-// Different numbers of nodes with that many cores each; runs are in the order of nodes.
+// Different numbers of nodes of such a line; runs are in the order of nodes.
 static size_t
-sizes_on_line(const results_set_t *set, double cores_a_node)
+sizes_on_line(const calibration_t *calibration)
 {
+    const results_set_t *set = calibration->set;
     size_t n = 0;
     double last = 0.0;
     for (size_t i = 0; i < set->n_runs; i++) {
         const results_run_t *run = &set->runs[i];
-        if (!is_on_line(run, cores_a_node) || run->nodes == last)
+        if (!is_on_line(calibration, run) || run->nodes == last)
             continue;
         last = run->nodes;
         n += run->nodes > 1.0;
@@ -38,17 +40,23 @@ sizes_on_line(const results_set_t *set, double cores_a_node)
     return n;
 }
 
-static void
-choose_line(const results_set_t *set, calibration_t *calibration)
+// The cores a node of the line with the most numbers of nodes. They are taken for every value of
+// the further axes, or two of them would be compared on different nodes.
+static double
+choose_cores(const results_set_t *set)
 {
+    size_t most = 0;
+    double cores_a_node = 0.0;
     for (size_t i = 0; i < set->n_runs; i++) {
-        const double cores = cores_of(&set->runs[i]);
-        const size_t n = sizes_on_line(set, cores);
-        if (n > calibration->n_sizes) {
-            calibration->n_sizes = n;
-            calibration->cores_a_node = cores;
+        const calibration_t line = {
+            .set = set, .values = set->runs[i].values, .cores_a_node = cores_of(&set->runs[i])};
+        const size_t n = sizes_on_line(&line);
+        if (n > most) {
+            most = n;
+            cores_a_node = line.cores_a_node;
         }
     }
+    return cores_a_node;
 }
 
 // Slope and intercept, neither below zero; where x has but one value, or the slope is not beyond
@@ -152,8 +160,9 @@ part_times(const columns_t *columns, calibration_t *c)
 
 // The rounds on the line, as columns, those of one worker included.
 static columns_t
-read_columns(const results_set_t *set, calibration_t *calibration)
+read_columns(calibration_t *calibration)
 {
+    const results_set_t *set = calibration->set;
     columns_t columns = {plots_alloc(set->n_rounds + 1, sizeof(double)),
                          plots_alloc(set->n_rounds + 1, sizeof(double)),
                          plots_alloc(set->n_rounds + 1, sizeof(double)),
@@ -168,7 +177,7 @@ read_columns(const results_set_t *set, calibration_t *calibration)
         const results_round_t *round = &set->rounds[i];
         const results_run_t *run = &set->runs[round->run];
         const bool is_alone = run->nodes < 2.0;
-        if (!is_on_line(run, calibration->cores_a_node) || !(round->samples > 0.0) ||
+        if (!is_on_line(calibration, run) || !(round->samples > 0.0) ||
             !isfinite(round->compute_s) ||
             (!is_alone && (!isfinite(round->send_s) || !isfinite(round->aggregate_s))))
             continue;
@@ -234,12 +243,20 @@ columns_clear(columns_t *columns)
     free(columns->round);
 }
 
-int
-simulate_calibrate(const results_set_t *set, calibration_t *calibration, plots_error_t *error)
+static void
+calibration_clear(calibration_t *calibration)
 {
-    *calibration = (calibration_t){0};
-    choose_line(set, calibration);
-    columns_t columns = read_columns(set, calibration);
+    free(calibration->run_share);
+    free(calibration->round_share);
+    free(calibration->worker_share);
+    free(calibration->link_s);
+}
+
+static int
+calibrate(calibration_t *calibration, plots_error_t *error)
+{
+    calibration->n_sizes = sizes_on_line(calibration);
+    columns_t columns = read_columns(calibration);
     part_times(&columns, calibration);
     fit_messages(&columns, calibration);
     columns_clear(&columns);
@@ -248,17 +265,60 @@ simulate_calibrate(const results_set_t *set, calibration_t *calibration, plots_e
     calibration_clear(calibration);
     return plots_fail(error, PLOTS_EMPTY,
                       "no rounds of two workers or more in '%s'; measure some with 'dmlx run'",
-                      set->folder);
+                      calibration->set->folder);
+}
+
+// Whether no run before this one has its values of the further axes.
+static bool
+is_first_of_its_values(const results_set_t *set, size_t run)
+{
+    for (size_t i = 0; i < run; i++) {
+        if (results_same_values(set, set->runs[i].values, set->runs[run].values))
+            return false;
+    }
+    return true;
+}
+
+int
+calibrations_new(const results_set_t *set, calibration_t **calibrations, size_t *n,
+                 draft_t *left_out, plots_error_t *error)
+{
+    const double cores_a_node = choose_cores(set);
+    calibration_t *made = plots_alloc(set->n_runs, sizeof *made);
+    size_t n_made = 0;
+    int result = plots_fail(error, PLOTS_EMPTY, "no runs in '%s'", set->folder);
+    for (size_t i = 0; i < set->n_runs; i++) {
+        if (!is_first_of_its_values(set, i))
+            continue;
+        char *const *values = set->runs[i].values;
+        plots_error_t fault = {""};
+        made[n_made] = (calibration_t){.set = set, .values = values, .cores_a_node = cores_a_node};
+        const int one = calibrate(&made[n_made], &fault);
+        if (one == PLOTS_OK) {
+            n_made++;
+            continue;
+        }
+        char *label = results_values_label(set, values);
+        draft_add(left_out, "%s: %s\n", label, fault.text);
+        free(label);
+        result = plots_fail(error, one, "%s", fault.text);
+    }
+    if (n_made == 0) {
+        free(made);
+        return result;
+    }
+    *calibrations = made;
+    *n = n_made;
+    return PLOTS_OK;
 }
 
 void
-calibration_clear(calibration_t *calibration)
+calibrations_free(calibration_t **calibrations, size_t n)
 {
-    free(calibration->run_share);
-    free(calibration->round_share);
-    free(calibration->worker_share);
-    free(calibration->link_s);
-    *calibration = (calibration_t){0};
+    for (size_t i = 0; i < n; i++)
+        calibration_clear(&(*calibrations)[i]);
+    free(*calibrations);
+    *calibrations = NULL;
 }
 
 // ---- a round ----
@@ -391,16 +451,16 @@ simulate_bottleneck(const simulated_t *simulated)
 }
 
 size_t
-simulate_checks(const results_set_t *set, const calibration_t *calibration,
-                simulate_check_t **checks)
+simulate_checks(const calibration_t *calibration, simulate_check_t **checks)
 {
+    const results_set_t *set = calibration->set;
     size_t n = 0;
     *checks = plots_alloc(set->n_runs + 1, sizeof **checks);
     for (size_t i = 0; i < set->n_runs;) {
         const double nodes = set->runs[i].nodes;
         double sum_s = 0.0, count = 0.0;
         for (; i < set->n_runs && set->runs[i].nodes == nodes; i++)
-            if (is_on_line(&set->runs[i], calibration->cores_a_node)) {
+            if (is_on_line(calibration, &set->runs[i])) {
                 sum_s += set->runs[i].t_s;
                 count += 1.0;
             }

@@ -17,6 +17,8 @@ enum { SIMULATE_NODES_MAX = 10000, SIMULATE_RUNS = 20 };
 
 // What the rounds say, in seconds.
 typedef struct {
+    const results_set_t *set; // borrowed: it must outlive the calibration
+    char *const *values;      // [n_axes], borrowed: of the set's further axes, what it is of
     double cores_a_node;
     // A worker computes sample_s * samples + start_s in a round, each run so many times as long, a
     // round in it so many times that, and a worker in that again. They are drawn apart, since what
@@ -37,9 +39,13 @@ typedef struct {
     size_t n_sizes; // numbers of nodes that were measured with more than one worker
 } calibration_t;
 
-// From the longest line of nodes with as many cores each. PLOTS_EMPTY: no rounds of two workers.
-int simulate_calibrate(const results_set_t *set, calibration_t *calibration, plots_error_t *error);
-void calibration_clear(calibration_t *calibration);
+// One for each combination of values of the set's further axes, in the order of its runs; one where
+// it has no such axis. All are of as many cores a node: those of the longest line of nodes. A
+// combination without rounds of two workers is left out, and why is added to `left_out`, a line
+// each. PLOTS_EMPTY: none has such rounds. The caller frees all by calibrations_free.
+int calibrations_new(const results_set_t *set, calibration_t **calibrations, size_t *n,
+                     draft_t *left_out, plots_error_t *error);
+void calibrations_free(calibration_t **calibrations, size_t n);
 
 typedef struct {
     double nodes;
@@ -64,8 +70,7 @@ typedef struct {
     double nodes, measured_s, simulated_s, error;
 } simulate_check_t;
 // The caller frees them.
-size_t simulate_checks(const results_set_t *set, const calibration_t *calibration,
-                       simulate_check_t **checks);
+size_t simulate_checks(const calibration_t *calibration, simulate_check_t **checks);
 
 // The assumptions in sentences, a line each.
 void simulate_assumptions(const calibration_t *calibration, size_t fan, draft_t *draft);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plots/csv.h"
 #include "plots/simulate.h"
 #include "runner/memory.h"
 #include "runner/options.h"
@@ -12,6 +13,7 @@
 
 typedef struct simulate_options {
     const char *nodes, *output;
+    long first, last; // of nodes
     int fan, seed;
     bool is_csv;
 } simulate_options_t;
@@ -26,14 +28,72 @@ say(int status, const char *text)
 // A factor of 2^(1/2) a step, so that 1:10000 is 28 rows.
 static const double step = 1.4142135623730951;
 
-static void
-print_row(const char *set, const simulated_t *is, bool is_csv)
+// The further axes of all sets, each once: columns of the CSV.
+typedef struct {
+    const char **settings; // [n], borrowed from the sets
+    size_t n;
+} axes_t;
+
+static axes_t
+axes_of(const results_t *results)
 {
-    if (is_csv) {
-        printf("%s,%g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%s\n", set, is->nodes, is->t_s, is->t_low_s,
-               is->t_high_s, is->work_s, is->overhead_s, is->memory_bytes, simulate_bottleneck(is));
-        return;
+    axes_t axes = {0};
+    for (size_t i = 0; i < results->n_sets; i++) {
+        const results_set_t *set = &results->sets[i];
+        for (size_t a = 0; a < set->n_axes; a++) {
+            bool is_new = true;
+            for (size_t j = 0; j < axes.n; j++)
+                is_new = is_new && strcmp(axes.settings[j], set->axes[a].setting) != 0;
+            if (is_new) {
+                axes.settings = memory_resize(axes.settings, (axes.n + 1) * sizeof *axes.settings);
+                axes.settings[axes.n++] = set->axes[a].setting;
+            }
+        }
     }
+    return axes;
+}
+
+// Empty where the set has no such axis.
+static const char *
+value_of(const calibration_t *calibration, const char *setting)
+{
+    for (size_t i = 0; i < calibration->set->n_axes; i++) {
+        if (strcmp(calibration->set->axes[i].setting, setting) == 0)
+            return calibration->values[i];
+    }
+    return "";
+}
+
+static void
+print_csv_header(const axes_t *axes)
+{
+    draft_t row = {0};
+    draft_add(&row, "set");
+    for (size_t i = 0; i < axes->n; i++) {
+        draft_add(&row, ",");
+        csv_add_text(&row, axes->settings[i]);
+    }
+    printf("%s,nodes,t_s,t_s_low,t_s_high,work_s,overhead_s,memory_bytes,bottleneck\n", row.text);
+    draft_clear(&row);
+}
+
+static void
+print_csv_row(const calibration_t *calibration, const axes_t *axes, const simulated_t *is)
+{
+    draft_t row = {0};
+    csv_add_text(&row, calibration->set->name);
+    for (size_t i = 0; i < axes->n; i++) {
+        draft_add(&row, ",");
+        csv_add_text(&row, value_of(calibration, axes->settings[i]));
+    }
+    printf("%s,%g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%s\n", row.text, is->nodes, is->t_s, is->t_low_s,
+           is->t_high_s, is->work_s, is->overhead_s, is->memory_bytes, simulate_bottleneck(is));
+    draft_clear(&row);
+}
+
+static void
+print_row(const simulated_t *is)
+{
     char t[64];
     snprintf(t, sizeof t, "%.4g (%.4g–%.4g)", is->t_s, is->t_low_s, is->t_high_s);
     printf("%7g %24s %10.4g %10.4g %6.2f %12.1f  %s\n", is->nodes, t, is->work_s, is->overhead_s,
@@ -41,17 +101,20 @@ print_row(const char *set, const simulated_t *is, bool is_csv)
 }
 
 static void
-print_rows(const char *set, const calibration_t *calibration, const simulate_options_t *options,
-           long first, long last)
+print_rows(const calibration_t *calibration, const axes_t *axes, const simulate_options_t *options)
 {
     if (!options->is_csv)
         printf("%7s %22s %10s %10s %6s %12s  %s\n", "nodes", "T s (95 % of runs)", "W s", "O s",
                "O%", "memory MB", "bottleneck");
+    const long first = options->first, last = options->last;
     double exact = (double)first;
     for (long nodes = first; nodes <= last;) {
         simulated_t is = simulate(calibration, (size_t)nodes, (size_t)options->fan,
                                   (unsigned long)options->seed);
-        print_row(set, &is, options->is_csv);
+        if (options->is_csv)
+            print_csv_row(calibration, axes, &is);
+        else
+            print_row(&is);
         if (nodes == last)
             break;
         long next = nodes;
@@ -64,10 +127,10 @@ print_rows(const char *set, const calibration_t *calibration, const simulate_opt
 }
 
 static void
-print_checks(const results_set_t *set, const calibration_t *calibration)
+print_checks(const calibration_t *calibration)
 {
     simulate_check_t *checks = NULL;
-    size_t n = simulate_checks(set, calibration, &checks);
+    size_t n = simulate_checks(calibration, &checks);
     fputs("\nHeld against what was measured, flat:\n", stdout);
     for (size_t i = 0; i < n; i++)
         printf("  %4g nodes: %.4g s measured, %.4g s simulated, %+.1f %%\n", checks[i].nodes,
@@ -75,27 +138,57 @@ print_checks(const results_set_t *set, const calibration_t *calibration)
     free(checks);
 }
 
+static void
+print_text(const calibration_t *calibration, const simulate_options_t *options)
+{
+    char *label = results_values_label(calibration->set, calibration->values);
+    printf("%s%s%s, simulated%s\n\n", calibration->set->name, *label != '\0' ? ", " : "", label,
+           options->fan > 1 ? " with a tree of aggregators" : "");
+    free(label);
+    print_rows(calibration, NULL, options);
+    print_checks(calibration);
+    draft_t draft = {0};
+    simulate_assumptions(calibration, (size_t)options->fan, &draft);
+    printf("\nAssumed:\n%s", draft.text);
+    draft_clear(&draft);
+}
+
 static int
-simulate_set(const results_set_t *set, const simulate_options_t *options, long first, long last)
+simulate_set(const results_set_t *set, const axes_t *axes, const simulate_options_t *options)
 {
     plots_error_t error = {{0}};
-    calibration_t calibration;
-    if (simulate_calibrate(set, &calibration, &error) != PLOTS_OK)
+    draft_t left_out = {0};
+    calibration_t *calibrations = NULL;
+    size_t n = 0;
+    const int result = calibrations_new(set, &calibrations, &n, &left_out, &error);
+    if (result == PLOTS_OK && left_out.length > 0)
+        fprintf(stderr, "dmlx simulate: left out: %s", left_out.text);
+    draft_clear(&left_out);
+    if (result != PLOTS_OK)
         return say(STATUS_RUN_FAILED, error.text);
-    if (options->is_csv) {
-        print_rows(set->name, &calibration, options, first, last);
-    } else {
-        printf("%s, simulated%s\n\n", set->name,
-               options->fan > 1 ? " with a tree of aggregators" : "");
-        print_rows(set->name, &calibration, options, first, last);
-        print_checks(set, &calibration);
-        draft_t draft = {0};
-        simulate_assumptions(&calibration, (size_t)options->fan, &draft);
-        printf("\nAssumed:\n%s", draft.text);
-        draft_clear(&draft);
+    for (size_t i = 0; i < n; i++) {
+        if (options->is_csv) {
+            print_rows(&calibrations[i], axes, options);
+            continue;
+        }
+        fputs(i > 0 ? "\n" : "", stdout);
+        print_text(&calibrations[i], options);
     }
-    calibration_clear(&calibration);
+    calibrations_free(&calibrations, n);
     return fflush(stdout) == 0 ? STATUS_DONE : say(STATUS_RUN_FAILED, "standard output is full");
+}
+
+static int
+simulate_all(const results_t *results, const simulate_options_t *options)
+{
+    axes_t axes = axes_of(results);
+    int status = STATUS_DONE;
+    if (options->is_csv)
+        print_csv_header(&axes);
+    for (size_t i = 0; i < results->n_sets && status == STATUS_DONE; i++)
+        status = simulate_set(&results->sets[i], &axes, options);
+    free(axes.settings);
+    return status;
 }
 
 // The results of an experiment file, or a folder of results itself. NULL with faults told; the
@@ -143,13 +236,12 @@ run(int argc, char **argv)
         {0},
     };
     int first_operand = options_parse(&command_simulate, options, argc, argv);
-    long first, last;
     if (first_operand < 0)
         return options_exit_status(first_operand);
     if (argc - first_operand != 1)
         return options_usage_fault(&command_simulate,
                                    "name one experiment that has results, or their folder");
-    if (!parse_range(chosen.nodes, &first, &last))
+    if (!parse_range(chosen.nodes, &chosen.first, &chosen.last))
         return options_usage_fault(&command_simulate, "--nodes takes 1:64 or 8, up to %d, not '%s'",
                                    SIMULATE_NODES_MAX, chosen.nodes);
     if (chosen.fan < 0 || chosen.fan == 1 || chosen.fan > SIMULATE_NODES_MAX)
@@ -165,13 +257,11 @@ run(int argc, char **argv)
     plots_error_t error = {{0}};
     results_t *results = NULL;
     const char *folders[] = {folder};
-    int status = STATUS_DONE;
-    if (results_load(folders, 1, &results, &error) != PLOTS_OK)
+    int status;
+    if (results_load(folders, 1, &results, &error) == PLOTS_OK)
+        status = simulate_all(results, &chosen);
+    else
         status = say(STATUS_RUN_FAILED, error.text);
-    if (status == STATUS_DONE && chosen.is_csv)
-        printf("set,nodes,t_s,t_s_low,t_s_high,work_s,overhead_s,memory_bytes,bottleneck\n");
-    for (size_t i = 0; results && i < results->n_sets && status == STATUS_DONE; i++)
-        status = simulate_set(&results->sets[i], &chosen, first, last);
     results_free(&results);
     free(folder);
     return status;

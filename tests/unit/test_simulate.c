@@ -16,24 +16,24 @@
 #include "plots/memory.h"
 #include "plots/simulate.h"
 
-enum { SIZES = 4, ROUNDS = 50 };
+enum { SIZES = 4, ROUNDS = 50, VALUES = 2 };
 
 static const double samples = 50000, sample_s = 1e-4, spread = 0.03;
 static const double link_s = 4e-3, fan_out_s = 2e-3, take_s = 1e-3, average_s = 5e-4;
 
 typedef struct {
     results_set_t set;
-    results_run_t runs[SIZES];
-    results_round_t rounds[SIZES * ROUNDS * SIZES];
+    results_run_t runs[SIZES * VALUES];
+    results_round_t rounds[SIZES * VALUES * ROUNDS * SIZES];
 } world_t;
 
 // One round of the true cluster; rows receive what a coordinator would have measured.
 static double
-true_round(gsl_rng *random, size_t nodes, results_round_t *rows)
+true_round(gsl_rng *random, double of_samples, size_t nodes, results_round_t *rows)
 {
     double arrivals[64], now = 0;
     for (size_t i = 0; i < nodes; i++) {
-        const double share = samples / ROUNDS / (double)nodes;
+        const double share = of_samples / ROUNDS / (double)nodes;
         const double compute_s = share * sample_s * (1 + gsl_ran_gaussian(random, spread));
         const double send_s = fan_out_s * (double)(i + 1) + link_s;
         arrivals[i] = compute_s + send_s;
@@ -52,57 +52,78 @@ true_round(gsl_rng *random, size_t nodes, results_round_t *rows)
 }
 
 static double
-true_t_s(size_t nodes)
+true_t_s(double of_samples, size_t nodes)
 {
     gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
     double t_s = 0;
     for (int i = 0; i < ROUNDS; i++)
-        t_s += true_round(random, nodes, NULL);
+        t_s += true_round(random, of_samples, nodes, NULL);
     gsl_rng_free(random);
     return t_s;
+}
+
+// One run of ROUNDS rounds, with its rows behind those that the set has.
+static void
+measure(world_t *world, gsl_rng *random, results_run_t run)
+{
+    const size_t nodes = (size_t)run.nodes, index = world->set.n_runs++;
+    for (int r = 1; r <= ROUNDS; r++) {
+        results_round_t *rows = &world->rounds[world->set.n_rounds];
+        run.t_s += nodes == 1 ? run.samples * sample_s / ROUNDS
+                              : true_round(random, run.samples, nodes, rows);
+        for (size_t i = 0; nodes > 1 && i < nodes; i++) {
+            rows[i].run = index;
+            rows[i].round = r;
+        }
+        world->set.n_rounds += nodes > 1 ? nodes : 0;
+    }
+    world->runs[index] = run;
+}
+
+static world_t *
+world_empty(void)
+{
+    static char name[] = "world";
+    world_t *world = plots_alloc(1, sizeof *world);
+    world->set =
+        (results_set_t){.name = name, .folder = name, .runs = world->runs, .rounds = world->rounds};
+    return world;
+}
+
+static results_run_t
+run_of(size_t nodes, double of_samples, char **values)
+{
+    return (results_run_t){.is_done = true,
+                           .nodes = (double)nodes,
+                           .cores = 2.0 * (double)nodes,
+                           .samples = of_samples,
+                           .values = values};
 }
 
 // Measured on one to four nodes of two cores.
 static world_t *
 world_new(size_t n_sizes)
 {
-    static char name[] = "world";
-    world_t *world = plots_alloc(1, sizeof *world);
+    world_t *world = world_empty();
     gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
     gsl_rng_set(random, 7);
-    world->set = (results_set_t){.name = name,
-                                 .folder = name,
-                                 .runs = world->runs,
-                                 .n_runs = n_sizes,
-                                 .rounds = world->rounds};
-    for (size_t run = 0; run < n_sizes; run++) {
-        const size_t nodes = run + 1;
-        world->runs[run] = (results_run_t){.is_done = true,
-                                           .nodes = (double)nodes,
-                                           .cores = 2.0 * (double)nodes,
-                                           .samples = samples};
-        for (int r = 1; r <= ROUNDS; r++) {
-            results_round_t *rows = &world->rounds[world->set.n_rounds];
-            world->runs[run].t_s +=
-                nodes == 1 ? samples * sample_s / ROUNDS : true_round(random, nodes, rows);
-            for (size_t i = 0; nodes > 1 && i < nodes; i++) {
-                rows[i].run = run;
-                rows[i].round = r;
-            }
-            world->set.n_rounds += nodes > 1 ? nodes : 0;
-        }
-    }
+    for (size_t nodes = 1; nodes <= n_sizes; nodes++)
+        measure(world, random, run_of(nodes, samples, NULL));
     gsl_rng_free(random);
     return world;
 }
 
-static calibration_t
+static calibration_t *
 calibrated(const world_t *world)
 {
-    calibration_t calibration;
+    calibration_t *calibrations = NULL;
+    size_t n = 0;
+    draft_t left_out = {0};
     plots_error_t error;
-    assert_int_equal(simulate_calibrate(&world->set, &calibration, &error), PLOTS_OK);
-    return calibration;
+    assert_int_equal(calibrations_new(&world->set, &calibrations, &n, &left_out, &error), PLOTS_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(left_out.length, 0);
+    return calibrations;
 }
 
 static void
@@ -110,13 +131,13 @@ what_a_round_is_made_of_is_found_again(void **state)
 {
     (void)state;
     world_t *world = world_new(SIZES);
-    calibration_t calibration = calibrated(world);
-    assert_true(calibration.cores_a_node == 2);
-    assert_true(calibration.rounds == ROUNDS);
-    assert_true(fabs(calibration.take_s / take_s - 1) < 0.01);
-    assert_true(fabs(calibration.average_s / average_s - 1) < 0.01);
-    assert_true(fabs(calibration.fan_out_s / fan_out_s - 1) < 0.05);
-    calibration_clear(&calibration);
+    calibration_t *calibration = calibrated(world);
+    assert_true(calibration->cores_a_node == 2);
+    assert_true(calibration->rounds == ROUNDS);
+    assert_true(fabs(calibration->take_s / take_s - 1) < 0.01);
+    assert_true(fabs(calibration->average_s / average_s - 1) < 0.01);
+    assert_true(fabs(calibration->fan_out_s / fan_out_s - 1) < 0.05);
+    calibrations_free(&calibration, 1);
     free(world);
 }
 
@@ -125,19 +146,20 @@ larger_clusters_are_foretold(void **state)
 {
     (void)state;
     world_t *world = world_new(SIZES);
-    calibration_t calibration = calibrated(world);
+    calibration_t *calibration = calibrated(world);
     const size_t sizes[] = {2, 4, 8, 16, 64};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const double is = simulate(&calibration, sizes[i], 0, 1).t_s, truth = true_t_s(sizes[i]);
+        const double is = simulate(calibration, sizes[i], 0, 1).t_s,
+                     truth = true_t_s(samples, sizes[i]);
         print_message("%zu nodes: %.3f s, truth %.3f s\n", sizes[i], is, truth);
         assert_true(fabs(is / truth - 1) < 0.02);
     }
     simulate_check_t *checks = NULL;
-    assert_int_equal(simulate_checks(&world->set, &calibration, &checks), SIZES);
+    assert_int_equal(simulate_checks(calibration, &checks), SIZES);
     for (size_t i = 0; i < SIZES; i++)
         assert_true(fabs(checks[i].error) < 0.05);
     free(checks);
-    calibration_clear(&calibration);
+    calibrations_free(&calibration, 1);
     free(world);
 }
 
@@ -146,14 +168,14 @@ a_tree_relieves_the_coordinator(void **state)
 {
     (void)state;
     world_t *world = world_new(SIZES);
-    calibration_t calibration = calibrated(world);
-    const simulated_t flat = simulate(&calibration, 10000, 0, 1);
-    const simulated_t tree = simulate(&calibration, 10000, 16, 1);
+    calibration_t *calibration = calibrated(world);
+    const simulated_t flat = simulate(calibration, 10000, 0, 1);
+    const simulated_t tree = simulate(calibration, 10000, 16, 1);
     assert_string_equal(simulate_bottleneck(&flat), "coordinator");
     assert_true(tree.t_s < flat.t_s / 10);
     assert_true(tree.memory_bytes < flat.memory_bytes / 100);
     assert_true(fabs(flat.compute + flat.straggling + flat.link + flat.coordinator - 1) < 1e-6);
-    calibration_clear(&calibration);
+    calibrations_free(&calibration, 1);
     free(world);
 }
 
@@ -162,12 +184,12 @@ one_node_only_computes(void **state)
 {
     (void)state;
     world_t *world = world_new(SIZES);
-    calibration_t calibration = calibrated(world);
-    const simulated_t one = simulate(&calibration, 1, 0, 1);
+    calibration_t *calibration = calibrated(world);
+    const simulated_t one = simulate(calibration, 1, 0, 1);
     assert_string_equal(simulate_bottleneck(&one), "compute");
     assert_true(fabs(one.t_s / (samples * sample_s) - 1) < 0.02);
     assert_true(fabs(one.overhead_s) < 1e-9 && one.memory_bytes == 0);
-    calibration_clear(&calibration);
+    calibrations_free(&calibration, 1);
     free(world);
 }
 
@@ -176,10 +198,10 @@ the_same_seed_gives_the_same_rounds(void **state)
 {
     (void)state;
     world_t *world = world_new(SIZES);
-    calibration_t calibration = calibrated(world);
-    assert_true(simulate(&calibration, 9, 3, 5).t_s == simulate(&calibration, 9, 3, 5).t_s);
-    assert_true(simulate(&calibration, 9, 3, 5).t_s != simulate(&calibration, 9, 3, 6).t_s);
-    calibration_clear(&calibration);
+    calibration_t *calibration = calibrated(world);
+    assert_true(simulate(calibration, 9, 3, 5).t_s == simulate(calibration, 9, 3, 5).t_s);
+    assert_true(simulate(calibration, 9, 3, 5).t_s != simulate(calibration, 9, 3, 6).t_s);
+    calibrations_free(&calibration, 1);
     free(world);
 }
 
@@ -188,10 +210,58 @@ without_rounds_of_two_workers_it_says_so(void **state)
 {
     (void)state;
     world_t *world = world_new(1);
-    calibration_t calibration;
+    calibration_t *calibrations = NULL;
+    size_t n = 0;
+    draft_t left_out = {0};
     plots_error_t error;
-    assert_int_equal(simulate_calibrate(&world->set, &calibration, &error), PLOTS_EMPTY);
+    assert_int_equal(calibrations_new(&world->set, &calibrations, &n, &left_out, &error),
+                     PLOTS_EMPTY);
     assert_non_null(strstr(error.text, "two workers"));
+    assert_null(calibrations);
+    draft_clear(&left_out);
+    free(world);
+}
+
+// A further axis sets cells apart that have as many nodes and cores: a quarter of the samples, and
+// a value that only one node has.
+static void
+each_value_of_a_further_axis_is_calibrated_alone(void **state)
+{
+    (void)state;
+    static char setting[] = "train.samples", unit[] = "", all[] = "50000", few[] = "12500";
+    static char alone[] = "7";
+    results_axis_t axis = {.setting = setting, .name = setting, .unit = unit};
+    char *values[][1] = {{all}, {few}, {alone}};
+    const double of_samples[] = {samples, samples / 4};
+    world_t *world = world_empty();
+    world->set.axes = &axis;
+    world->set.n_axes = 1;
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    measure(world, random, run_of(1, 7, values[2]));
+    for (size_t nodes = 2; nodes <= SIZES; nodes++) {
+        for (size_t v = 0; v < VALUES; v++)
+            measure(world, random, run_of(nodes, of_samples[v], values[v]));
+    }
+    gsl_rng_free(random);
+    calibration_t *calibrations = NULL;
+    size_t n = 0;
+    draft_t left_out = {0};
+    plots_error_t error;
+    assert_int_equal(calibrations_new(&world->set, &calibrations, &n, &left_out, &error), PLOTS_OK);
+    assert_int_equal(n, VALUES);
+    assert_non_null(strstr(left_out.text, "train.samples 7: no rounds of two workers"));
+    draft_clear(&left_out);
+    for (size_t v = 0; v < VALUES; v++) {
+        assert_string_equal(calibrations[v].values[0], values[v][0]);
+        const double is = simulate(&calibrations[v], 16, 0, 1).t_s;
+        assert_true(fabs(is / true_t_s(of_samples[v], 16) - 1) < 0.02);
+        simulate_check_t *checks = NULL;
+        assert_int_equal(simulate_checks(&calibrations[v], &checks), SIZES - 1);
+        for (size_t i = 0; i < SIZES - 1; i++)
+            assert_true(fabs(checks[i].error) < 0.05);
+        free(checks);
+    }
+    calibrations_free(&calibrations, n);
     free(world);
 }
 
@@ -204,6 +274,7 @@ main(void)
         cmocka_unit_test(a_tree_relieves_the_coordinator),
         cmocka_unit_test(one_node_only_computes),
         cmocka_unit_test(the_same_seed_gives_the_same_rounds),
+        cmocka_unit_test(each_value_of_a_further_axis_is_calibrated_alone),
         cmocka_unit_test(without_rounds_of_two_workers_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
