@@ -1,6 +1,5 @@
 #include "plots/simulate.h"
 
-#include <gsl/gsl_fit.h>
 #include <gsl/gsl_rng.h>
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics.h>
@@ -59,27 +58,6 @@ choose_cores(const results_set_t *set)
     return cores_a_node;
 }
 
-// Slope and intercept, neither below zero; where x has but one value, or the slope is not beyond
-// its error twice over, all of it is the intercept: a slope of noise would be multiplied by
-// thousands.
-static void
-fit_line(const double *x, const double *y, size_t n, double *intercept, double *slope)
-{
-    double c00, c01, c11, rest;
-    *slope = 0.0;
-    *intercept = n > 0 ? gsl_stats_mean(y, 1, n) : 0.0;
-    if (n < 2 || gsl_stats_variance(x, 1, n) <= 0.0)
-        return;
-    gsl_fit_linear(x, 1, y, 1, n, intercept, slope, &c00, &c01, &c11, &rest);
-    if (*slope < 2.0 * sqrt(c11)) {
-        *slope = 0.0;
-        *intercept = gsl_stats_mean(y, 1, n);
-    } else if (*intercept < 0.0) {
-        *intercept = 0.0;
-        gsl_fit_mul(x, 1, y, 1, n, slope, &c00, &rest);
-    }
-}
-
 typedef struct {
     double *nodes, *send_s, *aggregate_s, *sample_s, *samples;
     size_t *run;
@@ -98,26 +76,16 @@ group_end(const columns_t *columns, size_t first, bool is_round)
     return end;
 }
 
-// A run's time a sample by the samples of a round: sample_s + start_s / samples, least squares,
-// each run counting once. The second term must be there beyond its error, twice over.
+// A run's time a sample by the samples of a round: sample_s + start_s / samples.
 static void
 fit_compute(const double *samples, const double *run_s, size_t n, calibration_t *c)
 {
-    double c00, c01, c11 = 0.0, rest;
     double *x = plots_alloc(n + 1, sizeof *x);
     for (size_t i = 0; i < n; i++) {
         x[i] = 1.0 / samples[i];
         c->least_samples = i == 0 ? samples[i] : fmin(c->least_samples, samples[i]);
     }
-    c->sample_s = n > 0 ? gsl_stats_mean(run_s, 1, n) : 0.0;
-    if (n > 2 && gsl_stats_variance(x, 1, n) > 0.0) {
-        double sample_s, start_s;
-        gsl_fit_linear(x, 1, run_s, 1, n, &sample_s, &start_s, &c00, &c01, &c11, &rest);
-        if (fabs(start_s) > 2.0 * sqrt(c11) && sample_s > 0.0) {
-            c->sample_s = sample_s;
-            c->start_s = start_s;
-        }
-    }
+    c->compute = calibrate_line(x, run_s, n, true);
     free(x);
 }
 
@@ -125,8 +93,9 @@ fit_compute(const double *samples, const double *run_s, size_t n, calibration_t 
 static double
 sample_s(const calibration_t *c, double samples)
 {
-    const double counted = c->start_s < 0.0 ? fmax(samples, c->least_samples) : samples;
-    return c->sample_s + c->start_s / counted;
+    const double start_s = c->compute.slope;
+    const double counted = start_s < 0.0 ? fmax(samples, c->least_samples) : samples;
+    return fmax(0.0, c->compute.intercept + start_s / counted);
 }
 
 // Parts the times of samples into runs, rounds and workers; rows come run by run, round by round.
@@ -204,28 +173,31 @@ static void
 fit_messages(const columns_t *columns, calibration_t *calibration)
 {
     double *nodes = plots_alloc(columns->n + 1, sizeof(double));
+    double *before = plots_alloc(columns->n + 1, sizeof(double));
     double *send_s = plots_alloc(columns->n + 1, sizeof(double));
     double *aggregate_s = plots_alloc(columns->n + 1, sizeof(double));
-    double link_s;
     size_t n = 0;
     for (size_t run = 0, end; run < columns->n; run = end) {
         end = group_end(columns, run, false);
         if (columns->nodes[run] < 2.0)
             continue;
         nodes[n] = columns->nodes[run];
+        before[n] = 0.5 * (nodes[n] + 1.0);
         send_s[n] = gsl_stats_mean(columns->send_s + run, 1, end - run);
         aggregate_s[n++] = gsl_stats_mean(columns->aggregate_s + run, 1, end - run);
     }
-    // A worker waits for half of the others to be sent to, on the mean.
-    fit_line(nodes, send_s, n, &link_s, &calibration->fan_out_s);
-    fit_line(nodes, aggregate_s, n, &calibration->average_s, &calibration->take_s);
-    calibration->link_s = plots_alloc(columns->n + 1, sizeof(double));
+    // A worker waits for its own and half of the others to be sent to, on the mean.
+    calibration->send = calibrate_line(before, send_s, n, false);
+    calibration->take = calibrate_line(nodes, aggregate_s, n, false);
+    calibration->send_s = plots_alloc(columns->n + 1, sizeof(double));
+    calibration->sent_before = plots_alloc(columns->n + 1, sizeof(double));
     for (size_t i = 0; i < columns->n; i++) {
-        if (columns->nodes[i] > 1.0)
-            calibration->link_s[calibration->n_link_s++] =
-                fmax(0.0, columns->send_s[i] - calibration->fan_out_s * (columns->nodes[i] + 1.0));
+        if (columns->nodes[i] < 2.0)
+            continue;
+        calibration->send_s[calibration->n_sent] = columns->send_s[i];
+        calibration->sent_before[calibration->n_sent++] = 0.5 * (columns->nodes[i] + 1.0);
     }
-    calibration->fan_out_s *= 2.0;
+    free(before);
     free(nodes);
     free(send_s);
     free(aggregate_s);
@@ -249,7 +221,8 @@ calibration_clear(calibration_t *calibration)
     free(calibration->run_share);
     free(calibration->round_share);
     free(calibration->worker_share);
-    free(calibration->link_s);
+    free(calibration->send_s);
+    free(calibration->sent_before);
 }
 
 static int
@@ -260,7 +233,7 @@ calibrate(calibration_t *calibration, plots_error_t *error)
     part_times(&columns, calibration);
     fit_messages(&columns, calibration);
     columns_clear(&columns);
-    if (calibration->n_link_s > 0 && calibration->samples > 0.0)
+    if (calibration->n_sent > 0 && calibration->samples > 0.0)
         return PLOTS_OK;
     calibration_clear(calibration);
     return plots_fail(error, PLOTS_EMPTY,
@@ -338,6 +311,20 @@ draw(round_t *round, const double *values, size_t n)
     return values[gsl_rng_uniform_int(round->random, n)];
 }
 
+// A measured update's time on the link: what is left of it without the serial work.
+static double
+link_s(const calibration_t *c, size_t update)
+{
+    return fmax(0.0, c->send_s[update] + c->send_shift_s - c->send.slope * c->sent_before[update]);
+}
+
+static double
+draw_link_s(round_t *round)
+{
+    const calibration_t *c = round->calibration;
+    return link_s(c, gsl_rng_uniform_int(round->random, c->n_sent));
+}
+
 // Updates are taken in the order in which they arrive, one at a time; returns when the last is.
 static double
 take_all(double *arrival_s, size_t n, double take_s)
@@ -358,12 +345,11 @@ model_there_s(round_t *round, size_t worker)
     size_t position = worker, n = round->nodes;
     double at_s = 0.0;
     while (round->fan > 1 && n > round->fan) {
-        at_s += c->fan_out_s * (double)(position % round->fan + 1) +
-                0.5 * draw(round, c->link_s, c->n_link_s);
+        at_s += c->send.slope * (double)(position % round->fan + 1) + 0.5 * draw_link_s(round);
         position /= round->fan;
         n = (n + round->fan - 1) / round->fan;
     }
-    return at_s + c->fan_out_s * (double)(position + 1);
+    return at_s + c->send.slope * (double)(position + 1);
 }
 
 static double
@@ -379,11 +365,11 @@ round_s(round_t *round)
         const double compute_s =
             round_samples_s *
             (round->nodes > 1 ? draw(round, c->worker_share, c->n_worker_share) : 1.0);
-        const double link_s = round->nodes > 1 ? draw(round, c->link_s, c->n_link_s) : 0.0;
+        const double on_link_s = round->nodes > 1 ? draw_link_s(round) : 0.0;
         const double there_s = round->nodes > 1 ? model_there_s(round, i) : 0.0;
-        round->arrival_s[i] = there_s + compute_s + link_s;
+        round->arrival_s[i] = there_s + compute_s + on_link_s;
         round->compute_s += compute_s / (double)round->nodes;
-        round->link_s += link_s / (double)round->nodes;
+        round->link_s += on_link_s / (double)round->nodes;
         round->slowest_s = fmax(round->slowest_s, compute_s);
     }
     if (round->nodes == 1)
@@ -393,13 +379,67 @@ round_s(round_t *round)
         size_t n_above = 0;
         for (size_t first = 0; first < n; first += round->fan) {
             const size_t n_group = n - first < round->fan ? n - first : round->fan;
-            const double done_s = take_all(round->arrival_s + first, n_group, c->take_s);
-            round->arrival_s[n_above++] =
-                done_s + c->average_s + 0.5 * draw(round, c->link_s, c->n_link_s);
+            const double done_s = take_all(round->arrival_s + first, n_group, c->take.slope);
+            round->arrival_s[n_above++] = done_s + c->take.intercept + 0.5 * draw_link_s(round);
         }
         n = n_above;
     }
-    return take_all(round->arrival_s, n, c->take_s) + c->average_s;
+    return take_all(round->arrival_s, n, c->take.slope) + c->take.intercept;
+}
+
+// ---- a run, and its interval ----
+
+// What the measured runs might as well have been calibrated to.
+static calibration_t
+calibration_drawn(const calibration_t *calibration, gsl_rng *random)
+{
+    calibration_t drawn = *calibration;
+    drawn.compute = calibrate_draw(&calibration->compute, random);
+    drawn.send = calibrate_draw(&calibration->send, random);
+    drawn.take = calibrate_draw(&calibration->take, random);
+    const calibrate_line_t *send = &drawn.send;
+    drawn.send_shift_s =
+        send->freedom < 1.0 ? 0.0 : send->intercept + send->slope * send->mean_x - send->mean_y;
+    return drawn;
+}
+
+// The mean of so many rounds of an ordinary run.
+static double
+rounds_mean_s(round_t *round, const calibration_t *calibration, size_t n, unsigned long seed)
+{
+    double sum_s = 0.0;
+    round->calibration = calibration;
+    round->run_share = 1.0;
+    gsl_rng_set(round->random, seed);
+    for (size_t i = 0; i < n; i++)
+        sum_s += round_s(round);
+    return sum_s / (double)n;
+}
+
+// 95 % of runs, whatever the calibration may be within its error. A drawn calibration is not run in
+// full: the same few draws of rounds tell what it differs by from that which was taken.
+static void
+fill_interval(round_t *round, const double *t_s, unsigned long seed, simulated_t *mean)
+{
+    const calibration_t *taken = round->calibration;
+    const size_t n = 1 + (size_t)fmin(taken->rounds - 1.0, 5000.0 / (double)round->nodes);
+    const double taken_s = rounds_mean_s(round, taken, n, seed);
+    double drawn_s[SIMULATE_DRAWS];
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(random, seed);
+    for (size_t i = 0; i < SIMULATE_DRAWS; i++) {
+        const calibration_t drawn = calibration_drawn(taken, random);
+        const double more_s = rounds_mean_s(round, &drawn, n, seed) - taken_s;
+        drawn_s[i] = fmax(0.0, t_s[i % SIMULATE_RUNS] + taken->rounds * more_s);
+    }
+    gsl_rng_free(random);
+    round->calibration = taken;
+    gsl_sort(drawn_s, 1, SIMULATE_DRAWS);
+    // A slope that was not taken is drawn at zero or above: the mean may lie at the low end.
+    mean->t_low_s =
+        fmin(mean->t_s, gsl_stats_quantile_from_sorted_data(drawn_s, 1, SIMULATE_DRAWS, 0.025));
+    mean->t_high_s =
+        fmax(mean->t_s, gsl_stats_quantile_from_sorted_data(drawn_s, 1, SIMULATE_DRAWS, 0.975));
 }
 
 simulated_t
@@ -423,9 +463,7 @@ simulate(const calibration_t *calibration, size_t nodes, size_t fan, unsigned lo
         }
     }
     mean.t_s = gsl_stats_mean(t_s, 1, SIMULATE_RUNS);
-    gsl_sort(t_s, 1, SIMULATE_RUNS);
-    mean.t_low_s = gsl_stats_quantile_from_sorted_data(t_s, 1, SIMULATE_RUNS, 0.025);
-    mean.t_high_s = gsl_stats_quantile_from_sorted_data(t_s, 1, SIMULATE_RUNS, 0.975);
+    fill_interval(&round, t_s, seed, &mean);
     mean.overhead_s = fmax(0.0, mean.t_s - mean.work_s);
     mean.compute = mean.work_s / mean.t_s;
     mean.straggling /= mean.t_s;
@@ -481,23 +519,36 @@ simulate_assumptions(const calibration_t *c, size_t fan, draft_t *draft)
               "Every node has %.4g cores; a run is %.0f samples in %.0f rounds, shared out "
               "evenly.\n",
               c->cores_a_node, c->samples, c->rounds);
-    draft_add(draft, "A sample takes %.3g ms", 1e3 * c->sample_s);
-    if (c->start_s != 0.0)
-        draft_add(draft, " and a round %+.3g ms once%s", 1e3 * c->start_s,
-                  c->start_s < 0.0 ? " (what a CPU limit saves up while a worker waits)" : "");
+    draft_add(draft, "A sample takes %.3g ms", 1e3 * c->compute.intercept);
+    if (c->compute.slope != 0.0)
+        draft_add(draft, " and a round %+.3g ms once%s", 1e3 * c->compute.slope,
+                  c->compute.slope < 0.0 ? " (what a CPU limit saves up while a worker waits)"
+                                         : "");
     draft_add(draft,
               ", whatever the number of nodes: least squares over %zu measured runs; runs, rounds "
               "in them and workers in those stray from it as measured, drawn apart.\n",
               c->n_run_share);
+    double sum_s = 0.0;
+    for (size_t i = 0; i < c->n_sent; i++)
+        sum_s += link_s(c, i);
     draft_add(draft, "An update takes %.3g ms on links that do not disturb each other.\n",
-              1e3 * gsl_stats_mean(c->link_s, 1, c->n_link_s));
+              1e3 * sum_s / (double)c->n_sent);
     draft_add(
         draft,
         "The coordinator works serially: %.3g ms to send to a worker, %.3g ms to take an update, "
         "%.3g ms a round; %s.\n",
-        1e3 * c->fan_out_s, 1e3 * c->take_s, 1e3 * c->average_s,
+        1e3 * c->send.slope, 1e3 * c->take.slope, 1e3 * c->take.intercept,
         c->n_sizes > 1 ? "split by how they grow over the measured numbers of nodes"
-                       : "only one number of nodes was measured, so nothing is known to grow");
+                       : "only one number of nodes was measured, so nothing is known to grow, and "
+                         "the interval leaves out that something may");
+    draft_add(draft, "These costs are the same however many nodes there are, and no worker strays "
+                     "further than the furthest that was measured.\n");
+    draft_add(draft, "%s",
+              c->compute.freedom < 1.0 || c->send.freedom < 1.0
+                  ? "Too few runs were measured to tell the error of these costs; the interval "
+                    "leaves it out.\n"
+                  : "The interval has the error of these costs, as far as the runs that were "
+                    "measured differ, and how runs differ.\n");
     if (fan > 1)
         draft_add(draft, "Aggregators of %zu children work as the coordinator does.\n", fan);
     draft_add(draft,

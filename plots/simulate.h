@@ -10,10 +10,11 @@
 #ifndef PLOTS_SIMULATE_H
 #define PLOTS_SIMULATE_H
 
+#include "plots/calibrate.h"
 #include "plots/draft.h"
 #include "plots/results.h"
 
-enum { SIMULATE_NODES_MAX = 10000, SIMULATE_RUNS = 20 };
+enum { SIMULATE_NODES_MAX = 10000, SIMULATE_RUNS = 20, SIMULATE_DRAWS = 200 };
 
 // What the rounds say, in seconds.
 typedef struct {
@@ -23,18 +24,20 @@ typedef struct {
     // A worker computes sample_s * samples + start_s in a round, each run so many times as long, a
     // round in it so many times that, and a worker in that again. They are drawn apart, since what
     // slows a whole run or round slows its workers together and makes nobody wait.
-    double sample_s;
-    double start_s;       // may be negative: a CPU limit gives what it saved while a worker waited
-    double least_samples; // of a round that was measured; smaller ones save no more a sample
+    calibrate_line_t compute; // of a sample, by 1 / samples: sample_s, and start_s, which may be
+                              // negative: a CPU limit gives what it saved while a worker waited
+    double least_samples;     // of a round that was measured; smaller ones save no more a sample
     double *run_share, *round_share, *worker_share;
     size_t n_run_share, n_round_share, n_worker_share;
-    double *link_s; // an update's time both ways, without the coordinator's serial work
-    size_t n_link_s;
-    double fan_out_s;   // of the coordinator, for each worker, one after the other
-    double take_s;      // of the coordinator, for each update
-    double average_s;   // of the coordinator, once a round
-    double model_bytes; // of an update
-    double samples;     // of a whole run, over all workers
+    // An update's time both ways, and the workers that were sent to until then, on the mean; what
+    // is left without the slope is the link's.
+    double *send_s, *sent_before;
+    size_t n_sent;
+    calibrate_line_t send; // of the coordinator, for each worker, one after the other: the slope
+    calibrate_line_t take; // of the coordinator: the slope for each update, the rest once a round
+    double send_shift_s;   // of all updates, in a drawn calibration; else 0
+    double model_bytes;    // of an update
+    double samples;        // of a whole run, over all workers
     double rounds;
     size_t n_sizes; // numbers of nodes that were measured with more than one worker
 } calibration_t;
@@ -49,7 +52,8 @@ void calibrations_free(calibration_t **calibrations, size_t n);
 
 typedef struct {
     double nodes;
-    double t_s, t_low_s, t_high_s; // mean and 95 % of simulated runs, not of the model's own error
+    double t_s, t_low_s, t_high_s; // mean, and 95 % of runs under calibrations drawn within their
+                                   // error; what the model leaves out is not in it
     double work_s, overhead_s;
     // Shares of T: computing (mean over workers), waiting for the slowest, the link, the
     // coordinator.

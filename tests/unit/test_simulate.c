@@ -16,15 +16,15 @@
 #include "plots/memory.h"
 #include "plots/simulate.h"
 
-enum { SIZES = 4, ROUNDS = 50, VALUES = 2 };
+enum { SIZES = 4, ROUNDS = 50, VALUES = 2, REPEATS = 3 };
 
 static const double samples = 50000, sample_s = 1e-4, spread = 0.03;
 static const double link_s = 4e-3, fan_out_s = 2e-3, take_s = 1e-3, average_s = 5e-4;
 
 typedef struct {
     results_set_t set;
-    results_run_t runs[SIZES * VALUES];
-    results_round_t rounds[SIZES * VALUES * ROUNDS * SIZES];
+    results_run_t runs[SIZES * REPEATS];
+    results_round_t rounds[SIZES * REPEATS * ROUNDS * SIZES];
 } world_t;
 
 // One round of the true cluster; rows receive what a coordinator would have measured.
@@ -134,9 +134,9 @@ what_a_round_is_made_of_is_found_again(void **state)
     calibration_t *calibration = calibrated(world);
     assert_true(calibration->cores_a_node == 2);
     assert_true(calibration->rounds == ROUNDS);
-    assert_true(fabs(calibration->take_s / take_s - 1) < 0.01);
-    assert_true(fabs(calibration->average_s / average_s - 1) < 0.01);
-    assert_true(fabs(calibration->fan_out_s / fan_out_s - 1) < 0.05);
+    assert_true(fabs(calibration->take.slope / take_s - 1) < 0.01);
+    assert_true(fabs(calibration->take.intercept / average_s - 1) < 0.01);
+    assert_true(fabs(calibration->send.slope / fan_out_s - 1) < 0.05);
     calibrations_free(&calibration, 1);
     free(world);
 }
@@ -265,6 +265,53 @@ each_value_of_a_further_axis_is_calibrated_alone(void **state)
     free(world);
 }
 
+// Three repeats on two to four nodes; what the coordinator does and the link take a run's own time,
+// a tenth about the truth.
+static world_t *
+world_noisy(unsigned long seed)
+{
+    world_t *world = world_empty();
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(random, seed);
+    for (size_t i = 0; i < 3 * REPEATS; i++) {
+        const size_t first = world->set.n_rounds;
+        measure(world, random, run_of(2 + i / REPEATS, samples, NULL));
+        const double send = 1 + gsl_ran_gaussian(random, 0.1);
+        const double aggregate = 1 + gsl_ran_gaussian(random, 0.1);
+        for (size_t r = first; r < world->set.n_rounds; r++) {
+            world->rounds[r].send_s *= send;
+            world->rounds[r].aggregate_s *= aggregate;
+        }
+    }
+    gsl_rng_free(random);
+    return world;
+}
+
+// What is known of a cost a node from a few nodes is multiplied by many, its error too.
+static void
+the_interval_has_the_error_of_the_calibration(void **state)
+{
+    (void)state;
+    enum { WORLDS = 40 };
+    const double truth = true_t_s(samples, 64);
+    size_t covered = 0, wider = 0;
+    for (unsigned long seed = 1; seed <= WORLDS; seed++) {
+        world_t *world = world_noisy(seed);
+        calibration_t *calibration = calibrated(world);
+        const simulated_t near = simulate(calibration, 4, 0, 1);
+        const simulated_t far = simulate(calibration, 64, 0, 1);
+        covered += far.t_low_s <= truth && truth <= far.t_high_s;
+        wider +=
+            (far.t_high_s - far.t_low_s) / truth > 3 * (near.t_high_s - near.t_low_s) / near.t_s;
+        assert_true(far.t_low_s <= far.t_s && far.t_s <= far.t_high_s);
+        calibrations_free(&calibration, 1);
+        free(world);
+    }
+    print_message("%zu of %d intervals hold the truth, %zu are wider\n", covered, WORLDS, wider);
+    assert_true(covered >= 35);
+    assert_true(wider >= 38);
+}
+
 int
 main(void)
 {
@@ -274,6 +321,7 @@ main(void)
         cmocka_unit_test(a_tree_relieves_the_coordinator),
         cmocka_unit_test(one_node_only_computes),
         cmocka_unit_test(the_same_seed_gives_the_same_rounds),
+        cmocka_unit_test(the_interval_has_the_error_of_the_calibration),
         cmocka_unit_test(each_value_of_a_further_axis_is_calibrated_alone),
         cmocka_unit_test(without_rounds_of_two_workers_it_says_so),
     };
