@@ -1,7 +1,8 @@
 #!/bin/bash
 # forecast.sh DMLX [RESULTS]: how far the forecast and the simulator are off, held against what was measured. It runs
 # experiments/forecast.cfg (or takes RESULTS, a folder of such results), hides all cells of more than four nodes, lets
-# `dmlx predict` and `dmlx simulate` speak of one to eight, and says by how much they miss T.
+# `dmlx predict` and `dmlx simulate` speak of one to eight, and says by how much they miss T. It
+# ends with 1 where they miss the goals, as judge_forecast.sh has them.
 #   FORECAST_CSV=FILE   the rows as CSV too
 #   FORECAST_RUN="…"    further words for dmlx run, such as --set matrix.repeats=5
 set -euo pipefail
@@ -39,7 +40,8 @@ column "$work/measured.csv" t_s_low >"$work/measured_low"
 column "$work/measured.csv" t_s_high >"$work/measured_high"
 column "$work/simulated.csv" t_s >"$work/simulated"
 column "$work/simulated_known.csv" t_s >"$work/simulated_known"
-awk -v most=$known -v csv="${FORECAST_CSV:-/dev/null}" '
+csv=${FORECAST_CSV:-$work/rows.csv}
+awk -v most=$known -v csv="$csv" '
     FILENAME ~ /\/t$/ { order[++n] = $1 }
     { part = FILENAME; sub(/.*\//, "", part); is[part, $1] = $2 }
     function error_of(part, nodes) { return 100 * (is[part, nodes] / is["t", nodes] - 1) }
@@ -64,3 +66,4 @@ awk -v most=$known -v csv="${FORECAST_CSV:-/dev/null}" '
         printf "drawing from 1 to %d nodes (\"ahead\") %.1f %%. Drawing from all, it is at most %.1f %% off (goal: 10).\n", most, ahead / held, worst
     }' "$work"/{t,t_s,t_s_low,t_s_high,measured_low,measured_high,simulated,simulated_known}
 "$dmlx" predict --nodes 6,8 "$work/known" | grep -E '^(Work|Overhead) by '
+tests/bench/judge_forecast.sh $known "$csv"
