@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "plots/figure_draw.h"
+#include "plots/fit_speedup.h"
 #include "plots/memory.h"
 
 static const char *const AXES[2] = {"nodes", "cores"};
@@ -126,16 +127,6 @@ begin(const figure_source_t *source, const curves_t *curves, const char *title, 
                            nodes->line.n > 0 ? &nodes->line : &cores->line);
 }
 
-// The speedup along a line is against its own first cell, whatever else the result set holds.
-static estimate_t
-speedup_at(const line_t *line, size_t index)
-{
-    const estimate_t base = line_cell(line, 0)->quantities[QUANTITY_T];
-    if (index == 0)
-        return statistics_exact(1.0, base.n);
-    return statistics_ratio(base, line_cell(line, index)->quantities[QUANTITY_T]);
-}
-
 static double
 cores_at(const line_t *line, size_t index)
 {
@@ -159,15 +150,18 @@ add_points_plot(draft_t *script, const curve_t *curve, const char *x, const char
 static void
 add_trend(const curve_t *curve, double to, draft_t *csv)
 {
+    enum { STEPS = 30 };
     const line_t *line = curve->line;
+    const double from = cores_at(line, 0);
+    const double scale = line_x(line, 0) / from; // all of a line's nodes have the same cores
     char *trend = plots_format("%s trend", curve->series);
-    fit_point_t *points = plots_alloc(line->n, sizeof *points);
-    for (size_t i = 0; i < line->n; i++)
-        points[i] = (fit_point_t){.x = cores_at(line, i), .y = speedup_at(line, i).mean};
-    fit_t fit = fit_model(model_named("linear"), points, line->n);
-    figure_curve(csv, trend, &fit, points[0].x, to, 30);
+    fit_t fit = fit_speedup(line);
+    for (int i = 0; fit.is_good && i <= STEPS; i++) {
+        const double cores = from + (to - from) * i / STEPS;
+        const fit_value_t s = fit_predict(&fit, scale * cores);
+        figure_row(csv, trend, (double[]){cores, s.value, s.low, s.high}, 4);
+    }
     fit_clear(&fit);
-    free(points);
     free(trend);
 }
 
@@ -175,7 +169,7 @@ static void
 add_speedups(const curve_t *curve, double to, draft_t *csv)
 {
     for (size_t i = 0; i < curve->line->n; i++)
-        figure_point(csv, curve->series, cores_at(curve->line, i), speedup_at(curve->line, i));
+        figure_point(csv, curve->series, cores_at(curve->line, i), line_speedup(curve->line, i));
     add_trend(curve, to, csv);
 }
 
@@ -262,7 +256,7 @@ add_efficiencies(const curve_t *curve, draft_t *csv)
 {
     double factor = 1.0;
     for (size_t i = 0; i < curve->line->n; i++) {
-        estimate_t s = speedup_at(curve->line, i);
+        estimate_t s = line_speedup(curve->line, i);
         factor = cores_at(curve->line, i) / cores_at(curve->line, 0);
         s.mean /= factor;
         s.low /= factor;

@@ -274,11 +274,10 @@ estimate_r_squared(fit_t *fit, const fit_point_t *points, size_t n)
     fit->r_squared = total > 0.0 ? 1.0 - residual / total : NAN;
 }
 
-// The same results give the same intervals: the seed is a hash of the points (FNV-1a).
-static unsigned long
-seed_of(const fit_point_t *points, size_t n, const char *name)
+unsigned long
+fit_seed(const fit_point_t *points, size_t n, const char *name)
 {
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = 14695981039346656037u; // FNV-1a
     const unsigned char *bytes = (const unsigned char *)points;
     for (size_t i = 0; i < n * sizeof *points; i++)
         hash = (hash ^ bytes[i]) * 1099511628211u;
@@ -468,7 +467,7 @@ fit_model(const model_t *model, const fit_point_t *points, size_t n)
         estimate_noise(&fit, groups, fit.n_sizes);
         hold_out(&fit, usable, n_usable);
         if (fit.degrees > 0.0)
-            draw_coefficients(&fit, &normal, seed_of(usable, n_usable, model->name));
+            draw_coefficients(&fit, &normal, fit_seed(usable, n_usable, model->name));
     }
     free(groups);
     free(usable);

@@ -74,6 +74,10 @@ fit_value_t fit_crossing(const fit_t *falling, const fit_t *rising, double low, 
 // The coefficients of one draw; draw FIT_DRAWS is the fit itself.
 const double *fit_draw(const fit_t *fit, size_t family, size_t draw);
 
+// What the draws of a fit to these points begin with, a hash of them and of the name: the same
+// results give the same intervals.
+unsigned long fit_seed(const fit_point_t *points, size_t n, const char *name);
+
 // A number that follows from one or two fits, given the coefficients of each.
 typedef double fit_function_t(const double *first, const double *second, const void *context);
 // Its value and its interval over all draws of both; `second` may be NULL. A function may give

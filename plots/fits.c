@@ -6,6 +6,7 @@
 
 #include "plots/csv.h"
 #include "plots/fit_rounds.h"
+#include "plots/fit_speedup.h"
 #include "plots/memory.h"
 
 // Which models are tried on what. What may be extrapolated by is in laws.h.
@@ -134,9 +135,7 @@ add_fits(draft_t *draft, const columns_t *columns, const line_t *line, quantity_
     const bool is_overhead = quantity == QUANTITY_OVERHEAD;
     size_t n;
     fit_point_t *points = line_points(line, quantity, &n);
-    laws_t laws = {.n = 0};
-    if (names != NULL)
-        laws = is_overhead ? laws_of_overhead(line) : laws_of(names, points, n);
+    laws_t laws = is_overhead ? laws_of_overhead(line) : laws_of(names, points, n);
     add_point_fits(draft, &subject, points, n, models, &laws.fits[0]);
     if (is_overhead) {
         fit_t rounds = fit_rounds(line);
@@ -145,6 +144,16 @@ add_fits(draft_t *draft, const columns_t *columns, const line_t *line, quantity_
     }
     laws_clear(&laws);
     free(points);
+}
+
+// A trend to describe by, not to choose.
+static void
+add_speedup(draft_t *draft, const columns_t *columns, const line_t *line)
+{
+    const subject_t subject = {columns, line, .quantity = quantity_name(QUANTITY_SPEEDUP)};
+    fit_t fit = fit_speedup(line);
+    add_fit(draft, &subject, &fit, false);
+    fit_clear(&fit);
 }
 
 // ---- what rounds.csv says of communication ----
@@ -247,7 +256,7 @@ add_nodes(draft_t *draft, const columns_t *columns, const line_t *nodes)
     add_fits(draft, columns, nodes, QUANTITY_T, MODELS, LAWS_OF_WORK);
     add_fits(draft, columns, nodes, QUANTITY_WORK, MODELS, LAWS_OF_WORK);
     add_fits(draft, columns, nodes, QUANTITY_OVERHEAD, OVERHEAD_MODELS, LAWS_OF_OVERHEAD);
-    add_fits(draft, columns, nodes, QUANTITY_SPEEDUP, TREND, NULL);
+    add_speedup(draft, columns, nodes);
     add_round_fits(draft, columns, nodes);
     const subject_t inflection = {columns, nodes, .quantity = "inflection"};
     fits_extrapolation_t e = fits_extrapolate(nodes);
@@ -262,7 +271,7 @@ static void
 add_cores(draft_t *draft, const columns_t *columns, const line_t *cores)
 {
     add_fits(draft, columns, cores, QUANTITY_T, MODELS, LAWS_OF_WORK);
-    add_fits(draft, columns, cores, QUANTITY_SPEEDUP, TREND, NULL);
+    add_speedup(draft, columns, cores);
 }
 
 // ---- nodes and cores at once ----

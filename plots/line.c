@@ -116,6 +116,15 @@ line_x(const line_t *line, size_t index)
     return moving_of(line_cell(line, index), line->axis);
 }
 
+estimate_t
+line_speedup(const line_t *line, size_t index)
+{
+    const estimate_t base = line_cell(line, 0)->quantities[QUANTITY_T];
+    if (index == 0)
+        return statistics_exact(1.0, base.n);
+    return statistics_ratio(base, line_cell(line, index)->quantities[QUANTITY_T]);
+}
+
 double
 line_value(const results_run_t *run, quantity_t quantity)
 {
@@ -143,16 +152,13 @@ fit_point_t *
 line_points(const line_t *line, quantity_t quantity, size_t *n_points)
 {
     const results_set_t *set = line->summary->set;
-    fit_point_t *points = plots_alloc(line->n + set->n_runs, sizeof *points);
+    fit_point_t *points = plots_alloc(set->n_runs, sizeof *points);
     *n_points = 0;
     for (size_t i = 0; i < line->n; i++) {
-        const summary_cell_t *cell = line_cell(line, i);
-        if (quantity == QUANTITY_SPEEDUP)
-            points[(*n_points)++] =
-                (fit_point_t){.x = line_x(line, i), .y = cell->quantities[QUANTITY_SPEEDUP].mean};
-        for (size_t j = 0; quantity != QUANTITY_SPEEDUP && j < set->n_runs; j++) {
+        const char *cell = line_cell(line, i)->cell;
+        for (size_t j = 0; j < set->n_runs; j++) {
             const results_run_t *run = &set->runs[j];
-            if (run->is_done && strcmp(run->cell, cell->cell) == 0)
+            if (run->is_done && strcmp(run->cell, cell) == 0)
                 points[(*n_points)++] =
                     (fit_point_t){.x = line_x(line, i), .y = line_value(run, quantity)};
         }

@@ -31,9 +31,12 @@ char *line_label(const line_t *line);
 // Where a cell lies along the line: its nodes, or its cores.
 double line_x(const line_t *line, size_t index);
 const summary_cell_t *line_cell(const line_t *line, size_t index);
+// T of the line's first cell over that of another: whatever else the result set holds, a line's
+// speedup is against its own beginning.
+estimate_t line_speedup(const line_t *line, size_t index);
 // One quantity of a run, NAN where a run has none (speedup).
 double line_value(const results_run_t *run, quantity_t quantity);
-// Every finished repeat as a point; for QUANTITY_SPEEDUP, every cell. The caller frees them.
+// Every finished repeat as a point. The caller frees them.
 fit_point_t *line_points(const line_t *line, quantity_t quantity, size_t *n_points);
 
 // What rounds.csv says of a round, beyond its computing: what the round took after its slowest

@@ -6,10 +6,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
-#include "plots/fit.h"
+#include "plots/fit_speedup.h"
 #include "tests/support/coverage.h"
 
 // What coverage is looked at for: the law, the sizes it is measured on, and where it is asked.
@@ -141,12 +142,123 @@ bands_of_ernest_cover_the_truth_and_stay_narrow(void **state)
     }
 }
 
+// ---- the trend of speedups, which all have one T beneath them ----
+
+enum { SIZES = 6, REPEATS = 3 };
+static const int NODES[SIZES] = {1, 2, 3, 4, 6, 8};
+static char empty[] = "";
+
+typedef struct {
+    char cells[SIZES][8];
+    results_run_t runs[SIZES * REPEATS];
+    results_set_t set;
+} sweep_t;
+
+// T = 60 s (serial + (1 − serial)/n), each run off by `noise` and each pass over all sizes by
+// `drift`.
+static void
+run_sweep(sweep_t *sweep, double serial, double noise, double drift, gsl_rng *random)
+{
+    double passes[REPEATS];
+    for (int repeat = 0; repeat < REPEATS; repeat++)
+        passes[repeat] = exp(gsl_ran_gaussian(random, drift));
+    for (int i = 0; i < SIZES; i++) {
+        snprintf(sweep->cells[i], sizeof sweep->cells[i], "n%d-c%d", NODES[i], NODES[i]);
+        for (int repeat = 0; repeat < REPEATS; repeat++) {
+            const double t_s = 60.0 * (serial + (1.0 - serial) / NODES[i]) * passes[repeat] *
+                               (1.0 + gsl_ran_gaussian(random, noise));
+            sweep->runs[i * REPEATS + repeat] = (results_run_t){.cell = sweep->cells[i],
+                                                                .nodes = NODES[i],
+                                                                .cores = NODES[i],
+                                                                .repeat = repeat + 1,
+                                                                .mean_of = 1,
+                                                                .is_done = true,
+                                                                .t_s = t_s,
+                                                                .work_s = t_s};
+        }
+    }
+    sweep->set = (results_set_t){
+        .name = empty, .title = empty, .runs = sweep->runs, .n_runs = SIZES * REPEATS};
+}
+
+typedef struct {
+    fit_value_t at_8, intercept, slope;
+    bool is_rejected;
+} trend_t;
+
+static trend_t
+trend_of(const results_set_t *set)
+{
+    summary_t *summary = summary_new(set);
+    line_t line = line_find((const summary_t *const *)&summary, 1, LINE_NODES);
+    fit_t fit = fit_speedup(&line);
+    const trend_t trend = {fit_predict(&fit, 8.0), fit_parameter(&fit, 0), fit_parameter(&fit, 1),
+                           fit.is_rejected};
+    fit_clear(&fit);
+    line_clear(&line);
+    summary_free(&summary);
+    return trend;
+}
+
+static bool
+covers(fit_value_t interval, double truth)
+{
+    return interval.low <= truth && truth <= interval.high;
+}
+
+// The truth is S = n. A line fitted to the speedups as if they were independent, and the first of
+// them uncertain, covers it at 8 nodes 59 times of 100.
+static void
+bands_of_speedup_know_that_all_have_one_base(void **state)
+{
+    (void)state;
+    enum { EXPERIMENTS = 300 };
+    static const double drifts[] = {0.0, 0.2};
+    for (size_t d = 0; d < sizeof drifts / sizeof *drifts; d++) {
+        gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+        gsl_rng_set(random, 20);
+        int at_8 = 0, intercept = 0, slope = 0;
+        for (int i = 0; i < EXPERIMENTS; i++) {
+            sweep_t sweep;
+            run_sweep(&sweep, 0.0, 0.03, drifts[d], random);
+            const trend_t trend = trend_of(&sweep.set);
+            at_8 += covers(trend.at_8, 8.0);
+            intercept += covers(trend.intercept, 0.0);
+            slope += covers(trend.slope, 1.0);
+        }
+        gsl_rng_free(random);
+        assert_covers("speedup at 8", at_8, EXPERIMENTS);
+        assert_covers("intercept", intercept, EXPERIMENTS);
+        assert_covers("slope", slope, EXPERIMENTS);
+    }
+}
+
+// With a fifth of T serial, the speedups bend by far more than their noise.
+static void
+a_line_through_bent_speedups_is_not_sure_of_itself(void **state)
+{
+    (void)state;
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    sweep_t sweep;
+    run_sweep(&sweep, 0.2, 0.005, 0.0, random);
+    const trend_t bent = trend_of(&sweep.set);
+    assert_true(bent.is_rejected);
+    assert_true(covers(bent.at_8, 8.0 / (1.0 + 0.2 * 7.0)));
+    run_sweep(&sweep, 0.0, 0.005, 0.0, random);
+    const trend_t straight = trend_of(&sweep.set);
+    assert_false(straight.is_rejected);
+    assert_true(straight.at_8.high - straight.at_8.low < 0.02 * 8.0);
+    gsl_rng_free(random);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bands_cover_the_truth_95_times_of_100),
         cmocka_unit_test(bands_of_ernest_cover_the_truth_and_stay_narrow),
+        cmocka_unit_test(bands_of_speedup_know_that_all_have_one_base),
+        cmocka_unit_test(a_line_through_bent_speedups_is_not_sure_of_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
