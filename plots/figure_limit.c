@@ -16,6 +16,25 @@ is_good(const fits_extrapolation_t *e)
     return e->work.fits[0].is_good && e->overhead.fits[0].is_good;
 }
 
+// Behind a law's name where nothing chose it; what that means stands beneath the title.
+static const char *
+how_chosen(const fit_t *best)
+{
+    return fit_is_by_default(best) ? ", by default" : "";
+}
+
+// The caller frees it.
+static char *
+setting_of(const figure_source_t *source, const fits_extrapolation_t *e, size_t n)
+{
+    bool has_default = false;
+    for (size_t i = 0; i < n; i++)
+        has_default = has_default || fit_is_by_default(&e[i].work.fits[0]) ||
+                      fit_is_by_default(&e[i].overhead.fits[0]);
+    return plots_format("%s%s", source->setting,
+                        has_default ? "; by default: too few sizes to hold one out" : "");
+}
+
 // Why there is nothing to draw.
 static const char *
 reason_of(const fits_extrapolation_t *e)
@@ -139,11 +158,11 @@ add_model_plot(draft_t *script, const fits_extrapolation_t *e, const char *name)
     figure_plot(script, "model", "nodes", "'overhead_low':'overhead_high'",
                 "filledcurves linecolor rgb red fillstyle transparent solid 0.18 notitle");
     figure_plot(script, "model", "nodes", "'work_share'",
-                "lines linecolor rgb green linewidth 2 title 'work, %s'",
-                e->work.fits[0].model->name);
+                "lines linecolor rgb green linewidth 2 title 'work, %s%s'",
+                e->work.fits[0].model->name, how_chosen(&e->work.fits[0]));
     figure_plot(script, "model", "nodes", "'overhead_share'",
-                "lines linecolor rgb red linewidth 2 title 'overhead, %s'",
-                e->overhead.fits[0].model->name);
+                "lines linecolor rgb red linewidth 2 title 'overhead, %s%s'",
+                e->overhead.fits[0].model->name, how_chosen(&e->overhead.fits[0]));
     figure_bars(script, "measured", "nodes", "'work_share':'work_low':'work_high'", "green");
     figure_bars(script, "measured", "nodes", "'overhead_share':'overhead_low':'overhead_high'",
                 "red");
@@ -203,12 +222,14 @@ family_key(const line_t *line, const fits_extrapolation_t *e)
     if (e->overhead.fits[0].is_good && isfinite(e->crossing.value)) {
         char *crossing = crossing_label("outgrows work at", e->crossing);
         free(key);
-        key = plots_format("%s (%s): %s", label, e->overhead.fits[0].model->name, crossing);
+        key = plots_format("%s (%s%s): %s", label, e->overhead.fits[0].model->name,
+                           how_chosen(&e->overhead.fits[0]), crossing);
         free(crossing);
     } else if (e->overhead.fits[0].is_good) {
         free(key);
-        key = plots_format("%s (%s): stays below work up to %d nodes", label,
-                           e->overhead.fits[0].model->name, FITS_NODES_MAX);
+        key = plots_format("%s (%s%s): stays below work up to %d nodes", label,
+                           e->overhead.fits[0].model->name, how_chosen(&e->overhead.fits[0]),
+                           FITS_NODES_MAX);
     }
     free(label);
     return key;
@@ -264,8 +285,11 @@ draw_family(const figure_source_t *source, const figure_family_t *family, figure
     if (is_drawn) {
         draft_add(&figure->csv, "series,nodes,work_share,work_low,work_high,overhead_share,"
                                 "overhead_low,overhead_high,label\n");
-        figure_begin_with(source, figure, "Share of communication, extrapolated to more nodes", 1,
+        figure_source_t noted = *source;
+        noted.setting = setting_of(source, e, family->n);
+        figure_begin_with(&noted, figure, "Share of communication, extrapolated to more nodes", 1,
                           family->note);
+        free(noted.setting);
         draft_add(&figure->script,
                   "set xlabel 'nodes, %.3g %s each'\nset ylabel 'overhead, share of training "
                   "time'\nset yrange [0:1]\nset format y '%%.1f'\nset xrange [0.8:%g]\n"
@@ -313,8 +337,11 @@ draw(const figure_source_t *source, const line_t *line, const line_t *other, fig
         // span the figure.
         add_mark((fit_value_t){old->paper_crossing.value, NAN, NAN}, reach, "old mark",
                  other->n > 0 ? "regressions of the reference:" : "regressions:", csv);
-        figure_begin_alone(source, figure,
+        figure_source_t noted = *source;
+        noted.setting = setting_of(source, &e, 1);
+        figure_begin_alone(&noted, figure,
                            "Shares of work and communication, extrapolated to more nodes", 1, line);
+        free(noted.setting);
         draft_add(
             script,
             "set xlabel 'nodes, %.3g %s each'\nset ylabel 'share of training time'\n"

@@ -445,6 +445,25 @@ hold_out(fit_t *whole, const fit_point_t *points, size_t n)
     free(groups);
 }
 
+// Behind what is noted already.
+static void
+note_nothing_held_out(fit_t *fit)
+{
+    const size_t length = strlen(fit->note);
+    const char *why = "too few sizes beside the largest: ";
+    if (length > 0)
+        why = "; ";
+    else if (fit->n_sizes == fit->model->n_terms)
+        why = "as many sizes as parameters: ";
+    snprintf(fit->note + length, sizeof fit->note - length, "%snothing held out", why);
+}
+
+bool
+fit_is_by_default(const fit_t *best)
+{
+    return best->is_good && isnan(best->held_out_error);
+}
+
 fit_t
 fit_model(const model_t *model, const fit_point_t *points, size_t n)
 {
@@ -466,6 +485,8 @@ fit_model(const model_t *model, const fit_point_t *points, size_t n)
         estimate_r_squared(&fit, usable, n_usable);
         estimate_noise(&fit, groups, fit.n_sizes);
         hold_out(&fit, usable, n_usable);
+        if (isnan(fit.held_out_error))
+            note_nothing_held_out(&fit);
         if (fit.degrees > 0.0)
             draw_coefficients(&fit, &normal, fit_seed(usable, n_usable, model->name));
     }

@@ -61,6 +61,9 @@ fit_t fit_model(const model_t *model, const fit_point_t *points, size_t n);
 // fitted.
 fit_t fit_best(const char *const *names, const fit_point_t *points, size_t n);
 void fit_clear(fit_t *fit);
+// Whether no size could be held out of it: as the best of several it is chosen by default, being
+// the first that can be fitted.
+bool fit_is_by_default(const fit_t *best);
 
 // The parameter of that index, below the model's n_terms.
 fit_value_t fit_parameter(const fit_t *fit, size_t index);

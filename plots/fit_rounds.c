@@ -187,6 +187,9 @@ fit_rounds(const line_t *line)
         fit.r_squared = r_squared_of(line, &fit);
         draw(&parts, &fit);
         hold_out(line, rounds, &fit);
+        if (isnan(fit.held_out_error))
+            snprintf(fit.note, sizeof fit.note,
+                     "too few sizes beside the largest: nothing held out");
     } else {
         // line.h: runs of one node have no rounds of several workers.
         snprintf(fit.note, sizeof fit.note, "%s",

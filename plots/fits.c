@@ -85,7 +85,10 @@ add_end(draft_t *draft, const fit_t *fit, bool is_chosen)
     draft_add(draft, ",");
     csv_add_number(draft, fit->held_out_error);
     draft_add(draft, ",%zu,%zu,%s,", fit->n_points, fit->n_sizes, is_chosen ? "yes" : "");
-    csv_add_text(draft, fit->note);
+    char *note = plots_format("%s%s", fit->note,
+                              is_chosen && fit_is_by_default(fit) ? "; chosen by default" : "");
+    csv_add_text(draft, note);
+    free(note);
     draft_add(draft, "\n");
 }
 

@@ -59,6 +59,8 @@ add_error(draft_t *notes, const char *what, const char *model, double error)
     draft_add(notes, "%s by model %s", what, model);
     if (isfinite(error))
         draft_add(notes, ", %.1f %% off at the held-out largest size", 100.0 * error);
+    else
+        draft_add(notes, ", by default: too few sizes to hold the largest out");
     draft_add(notes, "\n");
 }
 

@@ -270,6 +270,54 @@ damaged_samples_cost_their_figure_alone(void **state)
     assert_true(is_there("figures/fig09.gp"));
 }
 
+// draw_runs N_NODES: the figures of 1..N_NODES nodes with a core each, three times. Gives the
+// script of one of them, which the caller clears.
+static draft_t
+draw_runs(int n_nodes, const char *name)
+{
+    draft_t runs = {0};
+    draft_add(&runs, "cell,nodes,cores,repeat,attempt,status,data,t_s,work_s,accuracy\n");
+    for (int nodes = 1; nodes <= n_nodes; nodes++) {
+        for (int repeat = 1; repeat <= 3; repeat++) {
+            const double work_s = 100.0 / nodes * (1.0 + 0.01 * ((repeat + nodes) % 3));
+            const double overhead_s = nodes > 1 ? (4.0 + nodes) * (1.0 + 0.01 * repeat) : 0.0;
+            draft_add(&runs, "n%d-c%d,%d,%d,%d,%d,done,cifar10,%.9g,%.9g,0.5%d\n", nodes, nodes,
+                      nodes, nodes, repeat, repeat, work_s + overhead_s, work_s, repeat);
+        }
+    }
+    plots_error_t error = {""};
+    char *path = plots_format("%s/runs.csv", folder);
+    assert_int_equal(draft_write(&runs, path, &error), PLOTS_OK);
+    free(path);
+    draft_clear(&runs);
+    const char *root = folder;
+    results_t *results = NULL;
+    assert_int_equal(results_load(&root, 1, &results, &error), PLOTS_OK);
+    const plots_options_t options = {folder, 0, NULL};
+    if (plots_write(results, &options, NULL, &error) != PLOTS_OK)
+        fail_msg("%s", error.text);
+    results_free(&results);
+    draft_t script = {0};
+    path = plots_format("%s/figures/%s.gp", folder, name);
+    assert_int_equal(draft_read(&script, path, &error), PLOTS_OK);
+    free(path);
+    return script;
+}
+
+static void
+a_law_that_nothing_chose_is_marked_in_figure_9(void **state)
+{
+    (void)state;
+    draft_t script = draw_runs(3, "fig09");
+    assert_non_null(strstr(script.text, "title 'overhead, communication, by default'"));
+    assert_non_null(strstr(script.text, "by default: too few sizes to hold one out"));
+    draft_clear(&script);
+    script = draw_runs(4, "fig09");
+    assert_non_null(strstr(script.text, "title 'overhead, "));
+    assert_null(strstr(script.text, "by default"));
+    draft_clear(&script);
+}
+
 // The nodes at which a series of fig09.csv has its only row, NAN without one.
 static double
 mark_of(const csv_t *csv, const char *series)
@@ -424,6 +472,8 @@ main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(the_csv_of_figure_9_marks_where_overhead_outgrows_work,
                                         make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_law_that_nothing_chose_is_marked_in_figure_9, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(each_value_of_a_further_axis_has_its_line, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(samples_become_a_mosaic_of_a_column_a_class, make_folder,

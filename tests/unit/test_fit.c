@@ -124,7 +124,15 @@ too_few_sizes_are_said_and_not_fitted(void **state)
     assert_null(fit.draws);
     assert_true(isnan(fit_parameter(&fit, 0).low));
     assert_true(isnan(fit.held_out_error));
-    assert_non_null(strstr(fit.note, "no intervals"));
+    assert_string_equal(fit.note, "as many sizes as parameters and no repeats: no intervals; "
+                                  "nothing held out");
+    assert_true(fit_is_by_default(&fit));
+    fit_clear(&fit);
+    const fit_point_t repeated[] = {
+        {.x = 2, .y = 10}, {.x = 2, .y = 11}, {.x = 3, .y = 12}, {.x = 3, .y = 13}};
+    fit = fit_model(model_named("communication"), repeated, 4);
+    assert_non_null(fit.draws);
+    assert_string_equal(fit.note, "as many sizes as parameters: nothing held out");
     fit_clear(&fit);
     fit = fit_model(model_named("exponential"),
                     (fit_point_t[]){{.x = 1, .y = 1}, {.x = 2, .y = 0}, {.x = 3, .y = 1}}, 3);

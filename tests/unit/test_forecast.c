@@ -201,6 +201,40 @@ measured_grid(results_run_t *runs, char *name, double cores_a_node, double sampl
     return set;
 }
 
+// Two sizes above one node are as many as the parameters of a law of overhead: the first is taken,
+// and both fits.csv and the forecast say that nothing chose it.
+static void
+a_law_that_nothing_chose_is_said_to_be_taken_by_default(void **state)
+{
+    (void)state;
+    results_run_t runs[NODES * REPEATS];
+    results_set_t set = made_set(runs, 1, 0.01);
+    const results_t results = {.root = nothing, .sets = &set, .n_sets = 1, .notes = nothing};
+    static const char words[] = "Overhead by model communication, by default: too few sizes";
+    for (size_t n_sizes = 3; n_sizes <= NODES; n_sizes++) {
+        set.n_runs = n_sizes * REPEATS;
+        draft_t fits = {0};
+        fits_draft(&results, &fits);
+        const double nodes[] = {6};
+        plots_error_t error = {""};
+        forecast_t **forecast = NULL;
+        assert_int_equal(forecast_new(&results, nodes, 1, &forecast, &error), PLOTS_OK);
+        grid_t *grid = forecast_grid(*forecast);
+        draft_t text = {0};
+        grid_text(grid, &text);
+        const bool is_told = strstr(fits.text, ",8,2,yes,as many sizes as parameters: nothing held "
+                                               "out; chosen by default\n") != NULL;
+        assert_true(is_told == (n_sizes == 3));
+        assert_true((strstr(text.text, words) != NULL) == (n_sizes == 3));
+        // Work was held out in both.
+        assert_true(isfinite((*forecast)->work_error));
+        draft_clear(&text);
+        grid_free(&grid);
+        forecasts_free(&forecast, 1);
+        draft_clear(&fits);
+    }
+}
+
 // Nodes and cores at once: what no sweep of one of them tells.
 static void
 models_of_nodes_and_cores_at_once_are_fitted_over_several_sets(void **state)
@@ -604,6 +638,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_noise_the_forecast_is_the_truth),
         cmocka_unit_test(forecasts_are_within_ten_percent_and_their_bands_hold),
+        cmocka_unit_test(a_law_that_nothing_chose_is_said_to_be_taken_by_default),
         cmocka_unit_test(models_of_nodes_and_cores_at_once_are_fitted_over_several_sets),
         cmocka_unit_test(figure_9_and_the_forecast_are_equally_sure),
         cmocka_unit_test(a_law_that_the_repeats_reject_widens_no_band),
