@@ -111,7 +111,8 @@ usl_equation(const double *c, draft_t *draft)
 }
 
 // Ernest (Venkataraman and others, NSDI 2016): a fixed cost, the work divided, a tree's depth, a
-// cost a machine.
+// cost a machine. Its divided term is size/machines; all points of a fit were trained on as many
+// samples, so 1/x stands for it and the size is a part of its coefficient.
 static void
 ernest_basis(const model_place_t *at, double *terms)
 {
@@ -355,7 +356,7 @@ static const model_t MODELS[] = {
      .equation = usl_equation},
     {.name = "ernest",
      .formula = "y = a + b/x + c log x + d x",
-     .source = "Ernest, NSDI 2016",
+     .source = "Ernest, NSDI 2016; the size of the data is constant, so 1/x stands for size/x",
      .n_terms = 4,
      .parameters = {"fixed_s", "divided_s", "tree_s", "each_s"},
      .is_nonnegative = true,
@@ -436,7 +437,7 @@ static const model_t MODELS[] = {
      .equation = usl_grid_equation},
     {.name = "ernest_grid",
      .formula = "y = a + b/cores + c log nodes + d nodes",
-     .source = "Ernest, NSDI 2016, over both",
+     .source = "Ernest, NSDI 2016, over both; 1/cores stands for size/cores",
      .n_terms = 4,
      .parameters = {"fixed_s", "divided_s", "tree_s", "each_s"},
      .is_nonnegative = true,

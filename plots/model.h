@@ -1,5 +1,9 @@
 /* model.h - the table of scaling models: how a time may depend on a size x, nodes or cores.
  *
+ * The amount of data is no variable: all points of one fit were trained on as many samples (a
+ * further axis over them has fits of its own), so where a law has the data's size, as in Ernest's
+ * size/n, it is a part of the coefficient and 1/n stands for it.
+ *
  * Every model is a sum of basis functions, y = Σ c_i φ_i(x), or the exponential of one, so one fit
  * serves all of them. To add one: write its basis, its parameters and its equation in model.c and
  * add the row; fits.csv, figures and forecasts follow. */
