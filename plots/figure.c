@@ -18,15 +18,24 @@
 typedef struct {
     const char *name;
     figure_draw_t *draw;
+    const char *intervals, *intervals_of_fits; // as in figure_t
 } row_t;
 
+#define BARS           "error bars"
+#define BARS_AND_BANDS "error bars and bands"
+
 static const row_t FIGURES[] = {
-    {"fig03", figure_samples},      {"fig07", figure_times},
-    {"fig08", figure_shares},       {"fig09", figure_extrapolated},
-    {"fig10", figure_regressions},  {"fig11", figure_speedups},
-    {"fig12", figure_accuracies},   {"more_efficiency", figure_efficiency},
-    {"more_rounds", figure_rounds}, {"more_cost", figure_cost},
-    {"more_roof", figure_roof},
+    {"fig03", figure_samples, NULL, NULL},
+    {"fig07", figure_times, BARS, NULL},
+    {"fig08", figure_shares, BARS, NULL},
+    {"fig09", figure_extrapolated, BARS_AND_BANDS, "bands"},
+    {"fig10", figure_regressions, BARS_AND_BANDS, "bands"},
+    {"fig11", figure_speedups, BARS_AND_BANDS, NULL},
+    {"fig12", figure_accuracies, NULL, NULL}, // its axis says it: its band is another
+    {"more_efficiency", figure_efficiency, BARS, NULL},
+    {"more_rounds", figure_rounds, NULL, NULL},
+    {"more_cost", figure_cost, BARS, NULL},
+    {"more_roof", figure_roof, BARS, NULL},
 };
 enum { N_FIGURES = sizeof FIGURES / sizeof *FIGURES };
 
@@ -82,6 +91,21 @@ escaped(const char *name)
     return text.text;
 }
 
+// Behind the setting or, where that leaves no room on its line, beneath it.
+static void
+add_intervals(const figure_source_t *source, const figure_t *figure, draft_t *script)
+{
+    enum { LINE_BYTES = 110 };
+    const char *what = source->has_intervals ? figure->intervals : figure->intervals_of_fits;
+    if (what == NULL)
+        return;
+    char *words = plots_format("%s: 95 %% intervals of the mean", what);
+    const bool is_beside = strlen(source->setting) + strlen(words) <= LINE_BYTES;
+    draft_add(script, is_beside ? ".\"; \"." : ".\"}\\n{/*0.8 \".");
+    figure_quote(script, words);
+    free(words);
+}
+
 void
 figure_begin(const figure_source_t *source, figure_t *figure, const char *title, size_t n_panels)
 {
@@ -100,6 +124,7 @@ figure_begin(const figure_source_t *source, figure_t *figure, const char *title,
     figure_quote(script, title);
     draft_add(script, ".\"}\\n{/*0.8 \".");
     figure_quote(script, source->setting);
+    add_intervals(source, figure, script);
     draft_add(script, ".\"}\"%s\n", n_panels > 1 ? " offset 0,-0.3" : "");
 }
 
@@ -423,6 +448,18 @@ name_of_expected(const results_t *results)
     return plots_copy("");
 }
 
+static bool
+has_intervals(const figure_side_t *side)
+{
+    for (size_t i = 0; i < side->n; i++) {
+        for (size_t j = 0; j < side->summaries[i]->n_cells; j++) {
+            if (isfinite(side->summaries[i]->cells[j].quantities[QUANTITY_T].low))
+                return true;
+        }
+    }
+    return false;
+}
+
 static figure_source_t
 source_of(const results_t *results, const results_t *against, results_set_t *expected)
 {
@@ -441,6 +478,7 @@ source_of(const results_t *results, const results_t *against, results_set_t *exp
     source.reference.name = escaped(name);
     free(name);
     source.setting = results_setting(sets, results->n_sets);
+    source.has_intervals = has_intervals(&source.measured) || has_intervals(&source.reference);
     free(sets);
     return source;
 }
@@ -460,12 +498,14 @@ write_part(const draft_t *draft, const char *folder, const char *name, const cha
 // Draws one figure. A picture that fails is remembered in `*pictures`, the first of them with its
 // words, and the others are drawn all the same.
 static int
-draw(const figure_source_t *source, const char *name, figure_draw_t *function, const char *axis,
-     const char *folder, unsigned formats, draft_t *notes, int *pictures, plots_error_t *error)
+draw(const figure_source_t *source, const row_t *row, const char *axis, const char *folder,
+     unsigned formats, draft_t *notes, int *pictures, plots_error_t *error)
 {
-    figure_t figure = {.name = name};
+    const char *name = row->name;
+    figure_t figure = {
+        .name = name, .intervals = row->intervals, .intervals_of_fits = row->intervals_of_fits};
     int result = PLOTS_OK;
-    if (function(source, axis, &figure)) {
+    if (row->draw(source, axis, &figure)) {
         result = write_part(&figure.csv, folder, name, ".csv", error);
         if (result == PLOTS_OK)
             result = write_part(&figure.script, folder, name, ".gp", error);
@@ -506,9 +546,10 @@ draw_axes(const figure_source_t *source, const results_t *results, const char *f
     for (size_t i = 0; i < results->n_sets; i++) {
         for (size_t j = 0; result == PLOTS_OK && j < results->sets[i].n_axes; j++) {
             char *name = name_for_axis(results->sets[i].axes[j].setting);
+            const row_t row = {name, figure_by_axis, BARS, NULL};
             if (drawn.text == NULL || strstr(drawn.text, name) == NULL)
-                result = draw(source, name, figure_by_axis, results->sets[i].axes[j].setting,
-                              folder, formats, notes, pictures, error);
+                result = draw(source, &row, results->sets[i].axes[j].setting, folder, formats,
+                              notes, pictures, error);
             draft_add(&drawn, "%s ", name);
             free(name);
         }
@@ -533,8 +574,7 @@ figures_write(const results_t *results, const results_t *against, const char *fo
     if (result == PLOTS_OK)
         result = write_part(&common, figures, "common", ".gp", error);
     for (size_t i = 0; result == PLOTS_OK && i < N_FIGURES; i++)
-        result = draw(&source, FIGURES[i].name, FIGURES[i].draw, NULL, figures, formats, told,
-                      &pictures, error);
+        result = draw(&source, &FIGURES[i], NULL, figures, formats, told, &pictures, error);
     if (result == PLOTS_OK)
         result = draw_axes(&source, results, figures, formats, told, &pictures, error);
     clear_side(&source.measured);

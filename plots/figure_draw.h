@@ -22,10 +22,14 @@ typedef struct {
     figure_side_t measured;
     figure_side_t reference; // n = 0: nothing to hold it against
     char *setting;           // what it was measured on: under every title
+    bool has_intervals;      // some cell has repeats that tell one
 } figure_source_t;
 
 typedef struct {
     const char *name; // "fig07": of the script, its CSV and its pictures
+    // What it shows 95 % intervals as, "error bars", and what is left of them where no cell has an
+    // interval of its own; NULL: nothing. Its head says so.
+    const char *intervals, *intervals_of_fits;
     draft_t csv;
     draft_t script;
     char reason[160]; // why it was not drawn
@@ -48,7 +52,8 @@ figure_draw_t figure_cost;
 figure_draw_t figure_roof;
 figure_draw_t figure_by_axis;
 
-// The head of a script: what it is, the style, the title with the setting beneath it. With
+// The head of a script: what it is, the style, the title with the setting beneath it, and what its
+// error bars and bands are. With
 // `n_panels` above one it is a multiplot of that many columns, and each panel sets its own title.
 void figure_begin(const figure_source_t *source, figure_t *figure, const char *title,
                   size_t n_panels);

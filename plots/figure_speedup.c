@@ -230,11 +230,11 @@ draw_speedups(const figure_source_t *source, const curves_t *curves, figure_t *f
               "set yrange [0:%.3g]\n",
               to, 1.1 * best);
     figure_open(script);
+    // One name for both, whichever of them there are.
     figure_plot(script, "ideal cores", "cores", "'speedup'",
                 "lines linecolor rgb grey linewidth 1.5 dashtype 3 title 'ideal'");
     figure_plot(script, "ideal nodes", "cores", "'speedup'",
-                "lines linecolor rgb grey linewidth 1.5 dashtype 3 %s",
-                curves->lines[1].line.n > 0 ? "notitle" : "title 'ideal'");
+                "lines linecolor rgb grey linewidth 1.5 dashtype 3 notitle");
     for (size_t i = 0; i < curves->n; i++)
         add_speedup_plot(script, &curves->curves[i]);
     figure_close(script);

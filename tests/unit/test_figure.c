@@ -318,6 +318,60 @@ a_law_that_nothing_chose_is_marked_in_figure_9(void **state)
     draft_clear(&script);
 }
 
+static size_t
+count_words(const char *text, const char *words)
+{
+    size_t n = 0;
+    while ((text = strstr(text, words)) != NULL) {
+        text += strlen(words);
+        n++;
+    }
+    return n;
+}
+
+// Once in each picture that has any; the paper's means have no bars, and its speedups no band.
+static void
+a_figure_says_what_its_bars_and_bands_are(void **state)
+{
+    (void)state;
+    static const char both[] = "error bars and bands: 95 % intervals of the mean";
+    static const char bars[] = "\"error bars: 95 % intervals of the mean\"";
+    static const struct {
+        const char *name, *words;
+    } figures[] = {{"fig07", bars}, {"fig08", bars},           {"fig09", both},
+                   {"fig11", both}, {"more_efficiency", bars}, {"more_cost", bars}};
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        draft_t script = draw_runs(4, figures[i].name);
+        if (count_words(script.text, figures[i].words) != 1 ||
+            count_words(script.text, "95 % interval") != 1)
+            fail_msg("%s: %s", figures[i].name, script.text);
+        draft_clear(&script);
+    }
+    plots_error_t error = {""};
+    assert_int_equal(plot_paper(0, NULL, &error), PLOTS_OK);
+    static const char *const names[] = {"fig07", "fig09", "fig10", "fig11"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        draft_t script = {0};
+        char *path = plots_format("%s/figures/%s.gp", folder, names[i]);
+        assert_int_equal(draft_read(&script, path, &error), PLOTS_OK);
+        free(path);
+        const bool has_band = strcmp(names[i], "fig09") == 0 || strcmp(names[i], "fig10") == 0;
+        assert_int_equal(count_words(script.text, "95 % interval"), has_band ? 1 : 0);
+        assert_null(strstr(script.text, both));
+        draft_clear(&script);
+    }
+}
+
+// With nodes alone as with cores beside them.
+static void
+figure_11_names_the_ideal_once(void **state)
+{
+    (void)state;
+    draft_t script = draw_runs(4, "fig11");
+    assert_int_equal(count_words(script.text, "title 'ideal'"), 1);
+    draft_clear(&script);
+}
+
 // The nodes at which a series of fig09.csv has its only row, NAN without one.
 static double
 mark_of(const csv_t *csv, const char *series)
@@ -474,6 +528,9 @@ main(void)
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_law_that_nothing_chose_is_marked_in_figure_9, make_folder,
                                         remove_folder),
+        cmocka_unit_test_setup_teardown(a_figure_says_what_its_bars_and_bands_are, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(figure_11_names_the_ideal_once, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(each_value_of_a_further_axis_has_its_line, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(samples_become_a_mosaic_of_a_column_a_class, make_folder,
