@@ -26,20 +26,27 @@ table_format_parse(const char *name)
     return format;
 }
 
+// What stands behind a value: nothing (shares have their intervals in CSV alone, to keep the table
+// narrow), half the width of its interval, or the interval's ends. A ratio of means has the ends:
+// its interval is one of the logarithm, and half its width would promise values that it leaves out.
+typedef enum { SHOW_NO_INTERVAL, SHOW_MARGIN, SHOW_ENDS } show_t;
+
 // The paper's columns, in its order. O itself is left out there too: it is T − W.
 typedef struct {
     quantity_t quantity;
     const char *header;
-    int decimals;      // −1: after the size of the value
-    bool has_interval; // shown behind the value; shares have theirs in CSV alone, to keep the table
-                       // narrow
+    int decimals; // −1: after the size of the value
+    show_t show;
 } column_t;
 
 static const column_t COLUMNS[] = {
-    {QUANTITY_T, "T s", -1, true},         {QUANTITY_WORK, "W s", -1, true},
-    {QUANTITY_WORK_SHARE, "W%", 2, false}, {QUANTITY_OVERHEAD_SHARE, "O%", 2, false},
-    {QUANTITY_SPEEDUP, "S", 2, true},      {QUANTITY_ACCURACY, "Acc", 3, true},
-    {QUANTITY_TIME_TO, "", -1, true}, // with its target as header, where there is one
+    {QUANTITY_T, "T s", -1, SHOW_MARGIN},
+    {QUANTITY_WORK, "W s", -1, SHOW_MARGIN},
+    {QUANTITY_WORK_SHARE, "W%", 2, SHOW_NO_INTERVAL},
+    {QUANTITY_OVERHEAD_SHARE, "O%", 2, SHOW_NO_INTERVAL},
+    {QUANTITY_SPEEDUP, "S", 2, SHOW_ENDS},
+    {QUANTITY_ACCURACY, "Acc", 3, SHOW_MARGIN},
+    {QUANTITY_TIME_TO, "", -1, SHOW_MARGIN}, // with its target as header, where there is one
 };
 enum { N_FIXED = 2, N_VALUES = sizeof COLUMNS / sizeof *COLUMNS };
 
@@ -78,8 +85,10 @@ add_measured(grid_t *grid, size_t at, const column_t *column, estimate_t estimat
     const int decimals = decimals_for(column, estimate.mean);
     const double margin = statistics_margin(estimate);
     char *behind = NULL;
-    if (column->has_interval && isfinite(margin))
+    if (column->show == SHOW_MARGIN && isfinite(margin))
         behind = plots_format("± %.*f", decimals, margin);
+    else if (column->show == SHOW_ENDS && isfinite(margin))
+        behind = plots_format("[%.*f, %.*f]", decimals, estimate.low, decimals, estimate.high);
     grid_set(grid, at, plots_format("%.*f", decimals, estimate.mean), behind);
 }
 
@@ -222,8 +231,8 @@ add_notes(const summary_t *summary, grid_t *grid)
         draft_add(&grid->notes, "Means as published; their spread is not known.\n");
     else
         draft_add(&grid->notes,
-                  "Mean of n repeats ± half the 95 %% interval (Student's t); S against the row "
-                  "with S = 1.00.\n");
+                  "Mean of n repeats ± half the 95 %% interval (Student's t).\n"
+                  "S against the row with S = 1.00, and [the ends of its 95 %% interval].\n");
     table_verdict_t verdict = {0};
     count_judged(summary, &verdict);
     if (verdict.n_judged > 0)

@@ -95,12 +95,13 @@ the_text_is_the_papers_table_with_intervals(void **state)
 {
     (void)state;
     char *text = drafted(TABLE_TEXT);
-    // 100 ± 12.7·1.414/√2, 40 ± the same; W% 34/40; S 2.5 with half its interval. Beneath, the
-    // paper's values: O% is 60/387.
-    holds(text, "N:C      n    T s            W s            W%    O%     S           Acc\n");
-    holds(text,
-          "1:2      2  100.0 ± 12.7   100.0 ± 12.7   1.00  0.00  1.00         0.515 ± 0.064\n");
-    holds(text, "3:6      2  40.00 ± 12.71  34.00 ± 25.41");
+    // 100 ± 12.7·1.414/√2, 40 ± the same; W% 34/40; S 2.5 with the ends of its interval. Beneath,
+    // the paper's values: O% is 60/387.
+    holds(text, "N:C      n    T s            W s            W%    O%     S                 Acc\n");
+    holds(
+        text,
+        "1:2      2  100.0 ± 12.7   100.0 ± 12.7   1.00  0.00  1.00               0.515 ± 0.064\n");
+    holds(text, "3:6      2  40.00 ± 12.71  34.00 ± 25.41  0.85  0.15  2.50 [2.05, 3.05]  0.515");
     holds(text, "  paper     387.0");
     holds(text, "0.84  0.16  2.42 ?");
     holds(text, "✗ beyond it (0 of 1), ? neither (1).");
@@ -200,13 +201,14 @@ markdown_latex_and_html_say_the_same(void **state)
     (void)state;
     char *markdown = drafted(TABLE_MARKDOWN);
     holds(markdown, "| N:C | n | T s | W s | W% | O% | S | Acc |\n|:---|---:|---:|");
-    holds(markdown, "| 3:6 | 2 | 40.00 ± 12.71 | 34.00 ± 25.41 | 0.85 | 0.15 | 2.50 ± ");
+    holds(markdown, "| 3:6 | 2 | 40.00 ± 12.71 | 34.00 ± 25.41 | 0.85 | 0.15 | 2.50 [2.05, 3.05] | ");
     holds(markdown, "| *  paper* |");
     holds(markdown, "**node\\_sweep: ");
     free(markdown);
     char *latex = drafted(TABLE_LATEX);
     holds(latex, "N:C & n & T s & W s & W\\% & O\\% & S & Acc \\\\");
     holds(latex, "3:6 & 2 & 40.00 $\\pm$ 12.71");
+    holds(latex, " & 2.50 [2.05, 3.05] & ");
     holds(latex, "node\\_sweep");
     free(latex);
 }
