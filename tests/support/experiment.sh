@@ -15,6 +15,7 @@ export DMLX_CASE_MARK="integration-$$-$RANDOM"
 finish() {
     status=$?
     local left
+    release_spaces
     left=$(marked_gone_within "$DMLX_CASE_MARK" 5) || {
         echo "left behind: $left"
         faults=1

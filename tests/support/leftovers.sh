@@ -55,3 +55,45 @@ cgroups_gone_within() {
 cgroups_named() {
     find /sys/fs/cgroup -mindepth 1 -type d -name "*$1*" 2>/dev/null
 }
+
+# hold_spaces PID: the network namespaces that PID has made and holds by a descriptor. Sets $spaces, their names
+# (net:[NUMBER]), and $holder, a process that holds them from now on: a number that became free would be given to the next
+# one, of a test beside this one, say, and would be found again. experiment.sh ends that process.
+spaces=() holder=
+hold_spaces() {
+    local path fd name held=()
+    release_spaces
+    while read -r path name; do
+        exec {fd}<"$path" || return 1
+        held+=("$fd") spaces+=("$name")
+    done < <(find "/proc/$1/fd" -lname 'net:*' -printf '%p %l\n')
+    env -u DMLX_CASE_MARK sleep 300 >/dev/null 2>&1 &
+    holder=$!
+    for fd in "${held[@]}"; do exec {fd}<&-; done
+}
+
+release_spaces() {
+    [ -z "$holder" ] || kill "$holder" 2>/dev/null
+    spaces=() holder=
+}
+
+# Waits until nobody else holds those namespaces, at most SECONDS: a process in it, a descriptor, or a mount. Prints what
+# stayed, as above.
+spaces_left_alone_within() {
+    local end=$((SECONDS + $1)) left
+    while left=$(space_holders); [ -n "$left" ]; do
+        if [ "$SECONDS" -ge "$end" ]; then
+            echo "$left"
+            return 1
+        fi
+        nap 0.05
+    done
+}
+
+space_holders() {
+    [ "${#spaces[@]}" -gt 0 ] || return 0
+    {
+        find /proc/[0-9]*/ns/net /proc/[0-9]*/fd -lname 'net:*' -printf '%l %p\n'
+        grep -F 'net:[' /proc/[0-9]*/mountinfo
+    } 2>/dev/null | grep -F -f <(printf '%s\n' "${spaces[@]}") | grep -v " /proc/$holder/"
+}
