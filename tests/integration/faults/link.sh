@@ -144,7 +144,9 @@ done
 case $what in
 fail)
     expect_equal "status" 1 "$status"
-    expect_text "the worker, its host and phase" 'worker 2.*(lost|refused) after [0-9]+ ms of (joining|loading|training)' serve.err
+    # Who never came has told no host.
+    [ "$phase" = joining ] && name='worker 2' || name="worker 2 \(worker-2 on $(hostname)\)"
+    expect_text "the worker, its host and phase" "$name: (lost|refused) after [0-9]+ ms of (joining|loading|training)" serve.err
     expect_text "the limit" '(for|within) [38]000 ms' serve.err
     ;;
 continue | late)
