@@ -46,33 +46,17 @@ dmlx check --set cluster.launcher=docker links.cfg >/dev/null 2>launcher.err
 expect_equal "status with another launcher" 3 "$?"
 grep -q "'cluster.emulate.link_mbit' is for launcher \"local\"" launcher.err || fault "it says: $(cat launcher.err)"
 
-# A namespace without a name is there as long as something holds it: a process in it, a descriptor, or a mount.
+# Of the processes, that is without the switch's.
 spaces_of_run() {
     local pid rest
     marked_processes "$DMLX_CASE_MARK" | while read -r pid rest; do
         readlink "/proc/$pid/ns/net"
     done | sort -u | grep -vxF "$(readlink /proc/self/ns/net)"
 }
-holders() {
-    local space
-    for space in $1; do
-        # The kernel gives a number that has become free to the next one, which may be that of a test beside this one.
-        ! grep -qE "$(sed 's/[][]/\\&/g' <<<"$space") /run/netns/dmlxt?-" /proc/self/mountinfo || continue
-        find /proc/[0-9]*/ns/net /proc/[0-9]*/fd -lname "$space" 2>/dev/null
-        grep -lF "$space" /proc/[0-9]*/mountinfo 2>/dev/null
-    done
-}
-spaces_gone_within() {
-    local end=$((SECONDS + $2)) left
-    while left=$(holders "$1"); [ -n "$left" ]; do
-        [ "$SECONDS" -lt "$end" ] || { echo "$left"; return 1; }
-        nap 0.05
-    done
-}
 nothing_left() {
     local left
     left=$(marked_gone_within "$DMLX_CASE_MARK" 6) || fault "processes after $1: $left"
-    left=$(spaces_gone_within "$spaces" 3) || fault "namespaces after $1: $left"
+    left=$(spaces_left_alone_within 3) || fault "namespaces after $1: $left"
     left=$(cgroups_gone_within "dmlx-*-$run-" 3) || fault "groups after $1: $left"
     left=$(comm -13 <(echo "$before") <(ip -o link | sed 's/ state .*//' | sort))
     [ -z "$left" ] || fault "links of this host after $1: $left"
@@ -82,8 +66,8 @@ before=$(ip -o link | sed 's/ state .*//' | sort)
 dmlx run --no-figures links.cfg >run.out 2>run.err &
 run=$!
 wait_for_line results/links/rounds.csv 'link_mbit10,1,[^,]*,1,' 60 || fault "no round within 60 s: $(cat run.err)"
-spaces=$(spaces_of_run)
-expect_equal "network namespaces of a coordinator and two workers" 3 "$(wc -l <<<"$spaces")"
+expect_equal "network namespaces of a coordinator and two workers" 3 "$(spaces_of_run | wc -l)"
+hold_spaces "$run" # those that it still has: this one is short
 wait "$run"
 expect_equal "status" 0 "$?"
 nothing_left "a run"
@@ -121,8 +105,9 @@ for signal in INT KILL; do
     dmlx run --no-figures -o cut --set train.rounds=200 --only link_mbit=10 links.cfg >/dev/null 2>cut.err &
     run=$!
     wait_for_line cut/links/rounds.csv 'link_mbit10,1,' 60 || fault "no round within 60 s: $(cat cut.err)"
-    spaces=$(spaces_of_run)
-    expect_equal "network namespaces before $signal" 3 "$(wc -l <<<"$spaces")"
+    hold_spaces "$run"
+    expect_equal "network namespaces with the switch's before $signal" 4 "${#spaces[@]}"
+    expect_equal "network namespaces before $signal" 3 "$(spaces_of_run | wc -l)"
     kill "-$signal" "$run"
     wait "$run" 2>/dev/null
     nothing_left "$signal"
