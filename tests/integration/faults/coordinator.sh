@@ -60,7 +60,10 @@ if [ "$case" = standalone ]; then
 else
     model=$(undisturbed)
 fi
-[ "$case" != hung ] || sed -i 's/join_s = 20; round_s = 30; silence_s = 4;/join_s = 10; round_s = 10; silence_s = 2;/' tiny.cfg
+# Who is held to have the coordinator killed is not to be missed by it before that, on a busy machine either.
+limits='join_s = 90; round_s = 90; silence_s = 60;'
+[ "$case" != hung ] || limits='join_s = 10; round_s = 10; silence_s = 2;'
+sed -i "s/join_s = 20; round_s = 30; silence_s = 4;/$limits/" tiny.cfg
 pause_at "$place"
 start_run "${options[@]}"
 await_pause "$place"
@@ -99,7 +102,14 @@ grep ',done,' results/tiny/runs.csv >row
     expect_text "the story" "while joining: the coordinator said nothing for $hung_s s; .*on '$(hostname)'; see" results/tiny/runs.csv
 [ "$case" != garbled ] ||
     expect_text "the story" "in round 3: a line .* is not a record: 'nonsense'; .*on '$(hostname)'; see '.*/coordinator.log'" results/tiny/runs.csv
-expect_text "the row does not name the log" '(coordinator|standalone)\.log' results/tiny/runs.csv
+case $place in
+*:joining:* | *:loading:*) told='while joining' ;;
+*:5) told='after the last round' ;;
+*) told='in round 3' ;;
+esac
+[[ $case = @(hung|garbled) ]] ||
+    expect_text "the story" "$told: (coordinator|standalone) on '$(hostname)' was killed by signal 9.*; see '.*/(coordinator|standalone)\.log'" \
+        results/tiny/runs.csv
 [ ! -e $run_folder/checkpoint ] || fault "the checkpoint is still there"
 # T is that of all parts: what the rounds that count took, and no less.
 awk -F, -v a="$(column results/tiny/runs.csv attempt | tail -1)" \
