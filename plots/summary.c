@@ -111,6 +111,16 @@ fill_cell(summary_cell_t *cell, const columns_t *c)
     cell->outliers = outliers_of(c);
 }
 
+// Whether a goal of repeats stopped the cell, and not the most there may be. The times in runs.csv
+// are rounded, so that the interval may be a hair wider than when it was decided.
+static bool
+is_narrow(const results_set_t *set, const summary_cell_t *cell)
+{
+    const estimate_t time = cell->quantities[QUANTITY_T];
+    return set->repeats_ci > 0.0 && (double)time.n < set->repeats_max &&
+           statistics_margin(time) <= set->repeats_ci * time.mean * (1.0 + 1e-6);
+}
+
 static bool
 same_further_axes(const summary_t *summary, size_t a, size_t b)
 {
@@ -160,6 +170,7 @@ summary_new(const results_set_t *set)
         cell->cores_asked = set->runs[first].cores_asked;
         columns_t columns = columns_new(&set->runs[first], end - first);
         fill_cell(cell, &columns);
+        cell->is_narrow = is_narrow(set, cell);
         cell->n_failed = end - first - columns.n;
         columns_clear(&columns);
     }

@@ -18,6 +18,7 @@ typedef struct {
     char *const *values; // [n_axes], borrowed from the set
     size_t n;            // finished repeats
     size_t n_failed;     // repeats whose last attempt failed
+    bool is_narrow;      // its repeats ended because the interval of T was narrow enough
     size_t base;         // index of the cell its speedup is against
     estimate_t quantities[N_QUANTITIES];
     estimate_t loss, startup_s, evaluation_s, samples_per_s, cores_granted;
