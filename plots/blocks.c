@@ -100,7 +100,7 @@ blocks_difference(const blocks_t *blocks, size_t index, size_t base)
     const double difference = blocks->levels[index] - blocks->levels[base];
     const double error = blocks->error * sqrt(2.0 / (double)blocks->n_passes);
     const double margin = error * statistics_t_quantile(0.975, blocks->degrees);
-    return (blocks_difference_t){difference, difference - margin, difference + margin};
+    return (blocks_difference_t){difference, difference - margin, difference + margin, error};
 }
 
 void

@@ -34,6 +34,7 @@ void blocks_clear(blocks_t *blocks);
 // T as a logarithm of the ratio.
 typedef struct {
     double value, low, high;
+    double error; // its standard error, with the degrees of freedom of the blocks
 } blocks_difference_t;
 blocks_difference_t blocks_difference(const blocks_t *blocks, size_t index, size_t base);
 

@@ -2,16 +2,21 @@
  * data.
  *
  * flat: `quantity` stays within `tolerance` (in its own unit) of the first cell's, along `over`;
- * holds when every difference's 95 % interval lies inside, fails when one lies wholly outside.
- * Accuracies are compared within repeats (blocks.h), which share a seed; where no two repeats were
- * finished by every cell, and for other quantities, by Welch's interval of two means.
+ * holds when every difference's 95 % interval lies inside, fails when one lies outside, corrected
+ * as below. Accuracies are compared within repeats (blocks.h), which share a seed; where no two
+ * repeats were finished by every cell, and for other quantities, by Welch's interval of two means.
  * diminishing: the last step along `over` buys less speedup a node (or core) than the first; three
  * cells at least.
  * further: `over` scales further than the other axis: the exponent log S / log growth at the ends
  * of both lines.
  * expected: every value of expect.csv for `quantity` ("" for all) that has a tolerance, or any
  * where the claim has one for those without, is met by the sets that make the claim: holds when
- * every 95 % interval lies within it, fails when one lies wholly beyond.
+ * every 95 % interval lies within it, fails when one lies beyond, corrected as below.
+ *
+ * A claim that is true of n values would be said to fail n times as often if any one of them, by
+ * itself, were enough. So what lies outside is corrected after Holm over all values of the claim:
+ * its interval's chance of error, once in forty for each end, is then the whole claim's. That it
+ * holds needs no correction, since all values must be inside.
  *
  * The two in the middle are judged by how often they are true when the times are drawn anew as the
  * passes leave them uncertain (blocks.h): 97.5 % of the draws and more hold, 2.5 % and less fail.

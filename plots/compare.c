@@ -11,7 +11,8 @@
 const char *
 compare_verdict_name(compare_verdict_t verdict)
 {
-    static const char *const names[] = {"same", "within", "better", "worse", "untested"};
+    static const char *const names[] = {
+        "same", "within", "better", "worse", "untested", "untested (beyond)", "failed"};
     return names[verdict];
 }
 
@@ -43,21 +44,27 @@ typedef struct {
     const summary_cell_t *cell; // NULL: none
 } place_t;
 
+// The finished cell of the same id, or else one whose runs all failed.
 static place_t
 partner_of(const side_t *side, const side_t *other, const summary_t *summary,
            const summary_cell_t *cell)
 {
     const bool is_single = side->n == 1 && other->n == 1;
+    place_t failed = {NULL, NULL};
     for (size_t i = 0; i < other->n; i++) {
         if (!is_single && strcmp(other->summaries[i]->set->name, summary->set->name) != 0)
             continue;
         for (size_t j = 0; j < other->summaries[i]->n_cells; j++) {
             const summary_cell_t *candidate = &other->summaries[i]->cells[j];
-            if (candidate->n > 0 && strcmp(candidate->cell, cell->cell) == 0)
-                return (place_t){other->summaries[i], candidate};
+            if (strcmp(candidate->cell, cell->cell) != 0)
+                continue;
+            const place_t place = {other->summaries[i], candidate};
+            if (candidate->n > 0)
+                return place;
+            failed = place;
         }
     }
-    return (place_t){NULL, NULL};
+    return failed;
 }
 
 // A published mean comes without its spread: it is a number that the other side is held against.
@@ -95,9 +102,15 @@ add_row(compare_t *comparison, const side_t *side, const summary_t *summary, siz
     char *label = summary_label(summary, index);
     compare_row_t *row = &comparison->rows[comparison->n_rows++];
     *row = (compare_row_t){.t_s = value_of(own, partner, QUANTITY_T),
-                           .accuracy = value_of(own, partner, QUANTITY_ACCURACY)};
+                           .accuracy = value_of(own, partner, QUANTITY_ACCURACY),
+                           .is_published =
+                               summary->set->is_published && partner.summary->set->is_published};
     comparison->has_published = comparison->has_published ||
                                 summary->set->is_published != partner.summary->set->is_published;
+    if (partner.cell->n == 0) {
+        row->t_s.verdict = row->accuracy.verdict = COMPARE_FAILED;
+        comparison->n_failed++;
+    }
     row->label = side->n > 1 ? plots_format("%s %s", summary->set->name, label) : plots_copy(label);
     free(label);
 }
@@ -120,8 +133,8 @@ pair_cells(compare_t *comparison, const side_t *a, const side_t *b)
     for (size_t i = 0; i < b->n; i++) {
         for (size_t j = 0; j < b->summaries[i]->n_cells; j++) {
             const summary_cell_t *cell = &b->summaries[i]->cells[j];
-            comparison->n_only_b +=
-                cell->n > 0 && partner_of(b, a, b->summaries[i], cell).cell == NULL;
+            const summary_cell_t *partner = partner_of(b, a, b->summaries[i], cell).cell;
+            comparison->n_only_b += cell->n > 0 && (partner == NULL || partner->n == 0);
         }
     }
 }
@@ -150,6 +163,33 @@ turned(log_ratio_t ratio)
     return ratio;
 }
 
+static compare_verdict_t
+verdict_of(double worse, double better, double differs)
+{
+    return worse < 0.05     ? COMPARE_WORSE
+           : better < 0.05  ? COMPARE_BETTER
+           : differs < 0.05 ? COMPARE_WITHIN
+                            : COMPARE_SAME;
+}
+
+// Of what cannot be tested: whether it would be a regression if it were no chance.
+static bool
+is_beyond(const compare_t *comparison, size_t index)
+{
+    return !comparison->rows[index % comparison->n_rows].is_published &&
+           worsening_of(comparison, index).value > log(1.0 + comparison->tolerance);
+}
+
+static void
+count_verdict(compare_t *comparison, const compare_value_t *value)
+{
+    comparison->n_worse += value->verdict == COMPARE_WORSE;
+    comparison->n_better += value->verdict == COMPARE_BETTER;
+    comparison->n_beyond += value->verdict == COMPARE_BEYOND;
+    comparison->n_untested += value->verdict == COMPARE_BEYOND ||
+                              (value->verdict == COMPARE_UNTESTED && isfinite(value->ratio.mean));
+}
+
 static void
 judge(compare_t *comparison)
 {
@@ -171,14 +211,14 @@ judge(compare_t *comparison)
     statistics_holm(differs, n);
     for (size_t i = 0; i < n; i++) {
         compare_value_t *value = value_at(comparison, i);
-        value->p = differs[i];
-        value->verdict = isnan(differs[i])   ? COMPARE_UNTESTED
-                         : worse[i] < 0.05   ? COMPARE_WORSE
-                         : better[i] < 0.05  ? COMPARE_BETTER
-                         : differs[i] < 0.05 ? COMPARE_WITHIN
-                                             : COMPARE_SAME;
-        comparison->n_worse += value->verdict == COMPARE_WORSE;
-        comparison->n_better += value->verdict == COMPARE_BETTER;
+        value->p_holm = differs[i];
+        if (value->verdict == COMPARE_FAILED)
+            continue;
+        if (!isnan(differs[i]))
+            value->verdict = verdict_of(worse[i], better[i], differs[i]);
+        else
+            value->verdict = is_beyond(comparison, i) ? COMPARE_BEYOND : COMPARE_UNTESTED;
+        count_verdict(comparison, value);
     }
     free(worse);
     free(better);
@@ -227,6 +267,8 @@ static void
 set_comparison(grid_t *grid, size_t column, const compare_value_t *value)
 {
     const estimate_t *ratio = &value->ratio;
+    if (isfinite(ratio->mean) || value->verdict == COMPARE_FAILED)
+        grid_set(grid, column + 2, plots_copy(compare_verdict_name(value->verdict)), NULL);
     if (!isfinite(ratio->mean))
         return;
     // Of a Raspberry Pi's time a server takes hundredths: three digits that matter there too.
@@ -235,25 +277,56 @@ set_comparison(grid_t *grid, size_t column, const compare_value_t *value)
              isfinite(ratio->low)
                  ? plots_format("[%.*f, %.*f]", decimals, ratio->low, decimals, ratio->high)
                  : NULL);
-    if (isfinite(value->p))
+    if (isfinite(value->p_holm))
         grid_set(grid, column + 1,
-                 value->p < 0.001 ? plots_copy("<0.001") : plots_format("%.3f", value->p), NULL);
-    grid_set(grid, column + 2, plots_copy(compare_verdict_name(value->verdict)), NULL);
+                 value->p_holm < 0.001 ? plots_copy("<0.001") : plots_format("%.3f", value->p_holm),
+                 NULL);
 }
 
 static void
 set_mean(grid_t *grid, size_t column, double mean)
 {
+    if (!isfinite(mean))
+        return;
     const int decimals = mean >= 100.0 ? 1 : mean >= 10.0 ? 2 : 3;
     grid_set(grid, column, plots_format("%.*f", decimals, mean), NULL);
+}
+
+static void
+add_notes(const compare_t *comparison, draft_t *notes)
+{
+    draft_add(notes,
+              "Ratios with 95 %% intervals, each for itself, not adjusted. p that they are 1, and "
+              "verdicts at 5 %%\nbeyond a tolerance of %.3g %%: adjusted for all cells together "
+              "(Welch, Holm).\n",
+              100.0 * comparison->tolerance);
+    if (comparison->has_published)
+        draft_add(notes, "Published means, whose spread is not known, are taken as exact.\n");
+    draft_add(notes, "%zu worse, %zu better, %zu untested", comparison->n_worse,
+              comparison->n_better, comparison->n_untested);
+    if (comparison->n_failed > 0)
+        draft_add(notes, ", %zu %s failed", comparison->n_failed,
+                  comparison->n_failed == 1 ? "cell" : "cells");
+    draft_add(notes, ".\n");
+    if (comparison->n_failed > 0)
+        draft_add(notes, "failed: finished in A, and in B all its runs failed.\n");
+    if (comparison->n_beyond > 0)
+        draft_add(
+            notes,
+            "untested (beyond): worse by more than the tolerance, but one repeat cannot tell it "
+            "from chance (%zu).\n",
+            comparison->n_beyond);
+    if (comparison->n_only_a + comparison->n_only_b > 0)
+        draft_add(notes, "Without a partner: %zu cells of A, %zu of B.\n", comparison->n_only_a,
+                  comparison->n_only_b);
 }
 
 grid_t *
 compare_grid(const compare_t *comparison)
 {
     char *title = plots_format("A: %s, B: %s", comparison->a_name, comparison->b_name);
-    static const char *const headers[] = {"cell",    "A: T s",   "B: T s", "T: B/A", "p",
-                                          "verdict", "Acc: B/A", "p",      "verdict"};
+    static const char *const headers[] = {"cell",    "A: T s",   "B: T s",   "T: B/A", "p (Holm)",
+                                          "verdict", "Acc: B/A", "p (Holm)", "verdict"};
     enum { N_HEADERS = sizeof headers / sizeof *headers };
     grid_t *grid = grid_new(title, N_HEADERS);
     free(title);
@@ -268,17 +341,7 @@ compare_grid(const compare_t *comparison)
         set_comparison(grid, 3, &row->t_s);
         set_comparison(grid, 6, &row->accuracy);
     }
-    draft_t *notes = &grid->notes;
-    draft_add(notes,
-              "Ratios with 95 %% intervals. p that they are 1, and verdicts at 5 %% beyond a "
-              "tolerance of %.3g %%:\nover all cells together (Welch, Holm).\n",
-              100.0 * comparison->tolerance);
-    if (comparison->has_published)
-        draft_add(notes, "Published means, whose spread is not known, are taken as exact.\n");
-    draft_add(notes, "%zu worse, %zu better.\n", comparison->n_worse, comparison->n_better);
-    if (comparison->n_only_a + comparison->n_only_b > 0)
-        draft_add(notes, "Without a partner: %zu cells of A, %zu of B.\n", comparison->n_only_a,
-                  comparison->n_only_b);
+    add_notes(comparison, &grid->notes);
     return grid;
 }
 
@@ -286,7 +349,7 @@ static void
 add_csv_value(draft_t *draft, const compare_value_t *value)
 {
     const double numbers[] = {value->a.mean,    value->b.mean,     value->ratio.mean,
-                              value->ratio.low, value->ratio.high, value->p};
+                              value->ratio.low, value->ratio.high, value->p_holm};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         draft_add(draft, ",");
         csv_add_number(draft, numbers[i]);
@@ -297,7 +360,7 @@ add_csv_value(draft_t *draft, const compare_value_t *value)
 static void
 add_csv(const compare_t *comparison, draft_t *draft)
 {
-    draft_add(draft, "cell,quantity,a,b,ratio,ratio_low,ratio_high,p,verdict\n");
+    draft_add(draft, "cell,quantity,a,b,ratio,ratio_low,ratio_high,p_holm,verdict\n");
     for (size_t i = 0; i < 2 * comparison->n_rows; i++) {
         const bool is_time = i < comparison->n_rows;
         csv_add_text(draft, comparison->rows[i % comparison->n_rows].label);
@@ -329,7 +392,7 @@ add_json(const compare_t *comparison, draft_t *draft)
         put_number(object, "ratio", value->ratio.mean);
         put_number(object, "ratio_low", value->ratio.low);
         put_number(object, "ratio_high", value->ratio.high);
-        put_number(object, "p", value->p);
+        put_number(object, "p_holm", value->p_holm);
         json_object_set_new(object, "verdict", json_string(compare_verdict_name(value->verdict)));
         json_array_append_new(array, object);
     }

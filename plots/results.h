@@ -120,6 +120,8 @@ typedef struct {
     char *manifest;    // manifest.json as it stands, for the report; "" where there is none
     bool is_published; // numbers of a publication: means without repeats
     bool is_emulated;
+    double repeats_ci;    // a goal of repeats: half the interval of T, as a share; 0: none
+    double repeats_max;   // with a goal: the most repeats of a cell
     double core_speed;    // of an emulated core, as a share of a real one; NAN where not known
     results_axis_t *axes; // the further axes, beyond nodes and cores
     size_t n_axes;

@@ -361,6 +361,10 @@ take_manifest(const json_t *manifest, results_set_t *set)
     set->launcher = plots_copy(json_text(manifest, "launcher"));
     set->is_published = json_is_true(json_object_get(manifest, "published"));
     set->is_emulated = json_is_true(json_object_get(manifest, "emulated"));
+    // A fixed number of repeats is no object, and has neither.
+    const json_t *repeats = json_object_get(manifest, "repeats");
+    set->repeats_ci = json_number_value(json_object_get(repeats, "ci"));
+    set->repeats_max = json_number_value(json_object_get(repeats, "max"));
     const json_t *speed = json_object_get(manifest, "core_speed");
     set->core_speed = json_is_number(speed) ? json_number_value(speed) : NAN;
 }

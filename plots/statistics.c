@@ -107,15 +107,29 @@ statistics_ratio(estimate_t a, estimate_t b)
     return ratio;
 }
 
+// The probability of an estimate at least that far above the true value; one-sided.
+static double
+p_above(double distance, double error, double degrees)
+{
+    if (isnan(error))
+        return NAN;
+    if (error <= 0.0)
+        return distance > 0.0 ? 0.0 : 1.0;
+    return gsl_cdf_tdist_Q(distance / error, degrees);
+}
+
 double
 statistics_p_above(log_ratio_t ratio, double bound)
 {
-    const double above = ratio.value - log(bound);
-    if (isnan(ratio.error))
-        return NAN;
-    if (ratio.error <= 0.0)
-        return above > 0.0 ? 0.0 : 1.0;
-    return gsl_cdf_tdist_Q(above / ratio.error, ratio.degrees);
+    return p_above(ratio.value - log(bound), ratio.error, ratio.degrees);
+}
+
+double
+statistics_p_outside(double value, double error, double degrees, double low, double high)
+{
+    const double above = p_above(value - high, error, degrees);
+    const double below = p_above(low - value, error, degrees);
+    return isnan(above) ? NAN : fmin(1.0, 2.0 * fmin(above, below));
 }
 
 // The smallest p is held against all questions, the next against those that are left, and none may
@@ -152,12 +166,13 @@ statistics_holm(double *p, size_t n)
 welch_t
 statistics_welch(estimate_t a, estimate_t b)
 {
-    welch_t welch = {a.mean - b.mean, NAN, NAN, NAN, NAN};
+    welch_t welch = {a.mean - b.mean, NAN, NAN, NAN, NAN, NAN};
     if (a.n < 2 || b.n < 2 || isnan(a.sd) || isnan(b.sd))
         return welch;
     const double variance_a = variance_of_mean(a);
     const double variance_b = variance_of_mean(b);
     const double error = sqrt(variance_a + variance_b);
+    welch.error = error;
     welch.degrees = degrees_of(variance_a, a.n, variance_b, b.n);
     welch.low = welch.difference - t_factor(welch.degrees) * error;
     welch.high = welch.difference + t_factor(welch.degrees) * error;

@@ -38,12 +38,17 @@ log_ratio_t statistics_log_ratio(estimate_t a, estimate_t b);
 // The probability of a ratio at least that far above `bound` (a ratio too, 1 for none) if the true
 // one were at it; one-sided. NAN where there is no spread to tell by.
 double statistics_p_above(log_ratio_t ratio, double bound);
+// The probability of an estimate at least that far outside of `low` to `high` if the true value
+// were within; two-sided, so that it is below 0.05 exactly where the 95 % interval lies wholly
+// outside. `error` is the estimate's standard error; NAN (no spread) gives NAN.
+double statistics_p_outside(double value, double error, double degrees, double low, double high);
 // Holm's correction for having asked n questions: replaces each p (NAN are left alone).
 void statistics_holm(double *p, size_t n);
 
 typedef struct {
     double difference; // mean(a) − mean(b)
     double low, high;  // its 95 % interval
+    double error;      // its standard error
     double degrees;    // of freedom, after Satterthwaite
     double p;          // two-sided; NAN where either side has fewer than two values
 } welch_t;

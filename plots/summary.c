@@ -1,5 +1,6 @@
 #include "plots/summary.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,16 @@ fill_cell(summary_cell_t *cell, const columns_t *c)
     cell->outliers = outliers_of(c);
 }
 
+// Whether a goal of repeats stopped the cell, and not the most there may be. The times in runs.csv
+// are rounded, so that the interval may be a hair wider than when it was decided.
+static bool
+is_narrow(const results_set_t *set, const summary_cell_t *cell)
+{
+    const estimate_t time = cell->quantities[QUANTITY_T];
+    return set->repeats_ci > 0.0 && (double)time.n < set->repeats_max &&
+           statistics_margin(time) <= set->repeats_ci * time.mean * (1.0 + 1e-6);
+}
+
 static bool
 same_further_axes(const summary_t *summary, size_t a, size_t b)
 {
@@ -159,6 +170,7 @@ summary_new(const results_set_t *set)
         cell->cores_asked = set->runs[first].cores_asked;
         columns_t columns = columns_new(&set->runs[first], end - first);
         fill_cell(cell, &columns);
+        cell->is_narrow = is_narrow(set, cell);
         cell->n_failed = end - first - columns.n;
         columns_clear(&columns);
     }
@@ -227,15 +239,22 @@ summary_reference(const summary_t *summary, size_t cell)
     return reference;
 }
 
+// Half the range about the reference's value that meets it. A hair more, so that a value on the
+// limit is not beyond it by rounding. NAN: nothing is expected.
+static double
+width_of(const reference_t *reference, quantity_t quantity, double tolerance)
+{
+    const double own = reference->tolerances[quantity];
+    return (isnan(own) ? tolerance : own) * fabs(reference->values[quantity]) * (1.0 + 1e-9);
+}
+
 match_t
 summary_match(const summary_t *summary, size_t cell, const reference_t *reference,
               quantity_t quantity, double tolerance)
 {
     const estimate_t estimate = summary->cells[cell].quantities[quantity];
     const double value = reference->values[quantity];
-    const double own = reference->tolerances[quantity];
-    // A hair more, so that a value on the limit is not beyond it by rounding.
-    const double width = (isnan(own) ? tolerance : own) * fabs(value) * (1.0 + 1e-9);
+    const double width = width_of(reference, quantity, tolerance);
     const bool is_base = quantity == QUANTITY_SPEEDUP && summary->cells[cell].base == cell;
     if (isnan(width) || isnan(estimate.mean) || is_base)
         return MATCH_NOT_ASKED;
@@ -245,6 +264,28 @@ summary_match(const summary_t *summary, size_t cell, const reference_t *referenc
         return MATCH_WITHIN;
     return estimate.low > value + width || estimate.high < value - width ? MATCH_BEYOND
                                                                          : MATCH_OPEN;
+}
+
+double
+summary_p_beyond(const summary_t *summary, size_t cell, const reference_t *reference,
+                 quantity_t quantity, double tolerance)
+{
+    const match_t match = summary_match(summary, cell, reference, quantity, tolerance);
+    const summary_cell_t *cells = summary->cells;
+    const estimate_t estimate = cells[cell].quantities[quantity];
+    const double width = width_of(reference, quantity, tolerance);
+    const double low = reference->values[quantity] - width;
+    const double high = reference->values[quantity] + width;
+    if (match == MATCH_NOT_ASKED || isnan(estimate.low))
+        return NAN;
+    if (quantity != QUANTITY_SPEEDUP)
+        return statistics_p_outside(estimate.mean, estimate.sd / sqrt((double)estimate.n),
+                                    (double)estimate.n - 1.0, low, high);
+    // On the scale its interval is made on, where no ratio is below zero.
+    const log_ratio_t ratio = statistics_log_ratio(cells[cells[cell].base].quantities[QUANTITY_T],
+                                                   cells[cell].quantities[QUANTITY_T]);
+    return statistics_p_outside(ratio.value, ratio.error, ratio.degrees, log(fmax(low, DBL_MIN)),
+                                log(high));
 }
 
 char *

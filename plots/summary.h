@@ -18,6 +18,7 @@ typedef struct {
     char *const *values; // [n_axes], borrowed from the set
     size_t n;            // finished repeats
     size_t n_failed;     // repeats whose last attempt failed
+    bool is_narrow;      // its repeats ended because the interval of T was narrow enough
     size_t base;         // index of the cell its speedup is against
     estimate_t quantities[N_QUANTITIES];
     estimate_t loss, startup_s, evaluation_s, samples_per_s, cores_granted;
@@ -55,6 +56,12 @@ typedef enum { MATCH_NOT_ASKED, MATCH_WITHIN, MATCH_BEYOND, MATCH_OPEN } match_t
 // nothing is expected or measured there, or it is what the others are divided by.
 match_t summary_match(const summary_t *summary, size_t cell, const reference_t *reference,
                       quantity_t quantity, double tolerance);
+
+// How likely the runs would miss that far if the true value were within the tolerance; two-sided,
+// below 0.05 exactly where the match is MATCH_BEYOND. NAN where that cannot be told, or is not
+// asked. For whoever asks several at once (statistics_holm).
+double summary_p_beyond(const summary_t *summary, size_t cell, const reference_t *reference,
+                        quantity_t quantity, double tolerance);
 
 // The cell for people, as the paper names it: "3:6", with further axes "3:6 batch 32". The caller
 // frees it.

@@ -177,6 +177,27 @@ add_cell_notes(const summary_t *summary, size_t index, draft_t *notes)
     free(label);
 }
 
+// The first interval that is narrow enough is now and then narrow by luck, and what it promises is
+// less than 95 %: runner/repeats.h says how much, and a test of it.
+static void
+add_narrow(const summary_t *summary, draft_t *notes)
+{
+    draft_t list = {0};
+    for (size_t i = 0; i < summary->n_cells; i++) {
+        if (!summary->cells[i].is_narrow)
+            continue;
+        char *label = summary_label(summary, i);
+        draft_add(&list, "%s%s", list.length > 0 ? ", " : "", label);
+        free(label);
+    }
+    if (list.length > 0)
+        draft_add(notes,
+                  "Repeats stopped at a narrow interval of T (%.3g %%), which covers 90 to 95 %%, "
+                  "not 95 %%: %s.\n",
+                  100.0 * summary->set->repeats_ci, list.text);
+    draft_clear(&list);
+}
+
 // More noisy runs than this are a list that a page folds away.
 enum { NOISY_SHOWN = 3 };
 
@@ -242,6 +263,7 @@ add_notes(const summary_t *summary, grid_t *grid)
                   verdict.n_beyond, verdict.n_judged, verdict.n_open);
     if (has_run(summary, is_not_enforced))
         draft_add(&grid->notes, "CPU limits were not enforced in some or all runs.\n");
+    add_narrow(summary, &grid->notes);
     for (size_t i = 0; i < summary->n_cells; i++)
         add_cell_notes(summary, i, &grid->notes);
     add_noisy(set, grid);

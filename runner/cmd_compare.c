@@ -24,7 +24,14 @@ compare(const results_t *a, const results_t *b, double tolerance, table_format_t
     compare_draft(comparison, format, &draft);
     fwrite(draft.text, 1, draft.length, stdout);
     draft_clear(&draft);
-    int status = comparison->n_worse > 0 ? STATUS_RUN_FAILED : STATUS_DONE;
+    int status = comparison->n_worse + comparison->n_failed > 0 ? STATUS_RUN_FAILED : STATUS_DONE;
+    // Nothing is proven, so that is no failure; but whoever reads the exit status alone must hear
+    // of it.
+    if (comparison->n_beyond > 0)
+        fprintf(stderr,
+                "dmlx compare: warning: worse by more than the tolerance, but untested for want of "
+                "repeats: %zu of %zu values\n",
+                comparison->n_beyond, 2 * comparison->n_rows);
     compare_free(&comparison);
     return fflush(stdout) == 0 ? status : say("standard output cannot be written");
 }

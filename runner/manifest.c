@@ -27,6 +27,16 @@ axes_json(const plan_t *plan)
     return axes;
 }
 
+// As the experiment file has them: a number, or a group with a goal.
+static json_t *
+repeats_json(const repeats_t *repeats)
+{
+    if (repeats->ci <= 0)
+        return json_integer(repeats->max);
+    return json_pack("{s:I, s:I, s:f}", "min", (json_int_t)repeats->min, "max",
+                     (json_int_t)repeats->max, "ci", repeats->ci);
+}
+
 // A number, or null where the host does not tell.
 static json_t *
 real_or_null(double number)
@@ -92,6 +102,7 @@ manifest_write(const record_t *record, const manifest_facts_t *facts, record_err
                   facts->launcher, "emulated", any->core_speed < 1 || is_linked(facts->plan),
                   "core_speed", any->core_speed, "warmup", (json_int_t)experiment->matrix.warmup,
                   "started", started, "hosts", json_pack("[o]", host_json()));
+    json_object_set_new(manifest, "repeats", repeats_json(&experiment->matrix.repeats));
     json_object_set_new(manifest, "jobs", json_integer(experiment->cluster.jobs));
     if (experiment->cluster.link_mbit > 0) // else an axis, or none
         json_object_set_new(manifest, "link_mbit", json_real(experiment->cluster.link_mbit));

@@ -31,6 +31,8 @@ for cell in n1-c1 n2-c2; do
     expect_equal "repeats of an easy goal, $cell" "$(wanted easy $cell 1 3 6)" "$(repeats_of easy $cell)"
 done
 
+grep -q '^Repeats stopped at a narrow interval of T (100 %)' <(dmlx table results/easy) || fault "the table does not tell"
+
 matrix '{ min = 2; max = 4; ci = 0.0001; }' | sed 's/"small"/"hard"/' >hard.cfg
 dmlx run --no-figures --only nodes=1 hard.cfg >/dev/null 2>run.err || fault "hard: $(cat run.err)"
 expect_equal "repeats of a part" "4" "$(repeats_of hard n1-c1)"
@@ -39,6 +41,8 @@ expect_equal "repeats of a hard goal" "4 4" "$(repeats_of hard n1-c1) $(repeats_
 grep -q "^4 of 6 runs or more" run.err || fault "what stands is not told: $(cat run.err)"
 expect_equal "repeats, each once" "1 2 3 4 " \
     "$(awk -F, '/^n2-c2/ { print $4 }' results/hard/runs.csv | sort | tr '\n' ' ')"
+
+! grep -q 'Repeats stopped' <(dmlx table results/hard) || fault "what ended at max is said to be narrow"
 
 before=$(sha256sum results/hard/runs.csv)
 dmlx run --no-figures hard.cfg >/dev/null 2>run.err || fault "again: $(cat run.err)"

@@ -126,9 +126,27 @@ too_few_repeats_are_shown_and_not_judged(void **state)
     (void)state;
     compare_t *comparison = compared(3, 2.0, 0.55, 0.05, 1);
     assert_int_equal(comparison->n_worse, 0);
-    assert_int_equal(comparison->rows[0].t_s.verdict, COMPARE_UNTESTED);
+    assert_int_equal(comparison->rows[0].t_s.verdict, COMPARE_BEYOND);
+    assert_int_equal(comparison->rows[0].accuracy.verdict, COMPARE_UNTESTED);
+    assert_int_equal(comparison->n_untested, 2 * CELLS);
+    assert_int_equal(comparison->n_beyond, CELLS);
     assert_true(comparison->rows[0].t_s.ratio.mean > 1.9);
-    assert_true(isnan(comparison->rows[0].t_s.p));
+    assert_true(isnan(comparison->rows[0].t_s.p_holm));
+    compare_free(&comparison);
+}
+
+// Twice as fast is beyond the tolerance too, but nothing to warn of.
+static void
+only_what_is_worse_is_beyond(void **state)
+{
+    (void)state;
+    compare_t *comparison = compared(3, 0.5, 0.55, 0.05, 1);
+    assert_int_equal(comparison->rows[0].t_s.verdict, COMPARE_UNTESTED);
+    assert_int_equal(comparison->n_beyond, 0);
+    compare_free(&comparison);
+    comparison = compared(3, 1.0, 0.40, 0.05, 1);
+    assert_int_equal(comparison->rows[0].accuracy.verdict, COMPARE_BEYOND);
+    assert_int_equal(comparison->n_beyond, CELLS);
     compare_free(&comparison);
 }
 
@@ -203,6 +221,57 @@ cells_without_a_partner_are_counted(void **state)
     assert_null(comparison);
 }
 
+static void
+expect_lines(const compare_t *comparison, table_format_t format, const char *const *lines)
+{
+    draft_t draft = {0};
+    compare_draft(comparison, format, &draft);
+    for (; *lines != NULL; lines++) {
+        if (strstr(draft.text, *lines) == NULL)
+            fail_msg("'%s' is not in:\n%s", *lines, draft.text);
+    }
+    draft_clear(&draft);
+}
+
+// The second cell fails in B, the third was never run there: the one is a regression, the other is
+// not. And the fourth fails in A, where nothing was to be lost.
+static void
+a_cell_that_only_fails_is_a_regression(void **state)
+{
+    (void)state;
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    made_t a;
+    made_t b;
+    make(&a, random, 1.0, 0.5, REPEATS);
+    make(&b, random, 1.0, 0.5, REPEATS);
+    gsl_rng_free(random);
+    for (size_t i = 0; i < REPEATS; i++) {
+        b.runs[REPEATS + i].is_done = false;
+        a.runs[3 * REPEATS + i].is_done = false;
+        b.runs[2 * REPEATS + i] = b.runs[3 * REPEATS + i];
+    }
+    b.set.n_runs = 3 * REPEATS;
+    compare_t *comparison = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(compare_new(&a.results, &b.results, 0.05, &comparison, &error), PLOTS_OK);
+    assert_int_equal(comparison->n_rows, 2);
+    assert_int_equal(comparison->n_failed, 1);
+    assert_int_equal(comparison->n_only_a, 1);
+    assert_int_equal(comparison->n_only_b, 1);
+    assert_int_equal(comparison->n_worse + comparison->n_untested, 0);
+    assert_int_equal(comparison->rows[0].t_s.verdict, COMPARE_SAME);
+    assert_int_equal(comparison->rows[1].t_s.verdict, COMPARE_FAILED);
+    expect_lines(comparison, TABLE_TEXT,
+                 (const char *const[]){"failed", "0 untested, 1 cell failed.", NULL});
+    expect_lines(comparison, TABLE_MARKDOWN, (const char *const[]){"| failed |", NULL});
+    expect_lines(
+        comparison, TABLE_CSV,
+        (const char *const[]){"ratio_high,p_holm,verdict\n", ",,,,,,failed\n1:2,accuracy,", NULL});
+    expect_lines(comparison, TABLE_JSON,
+                 (const char *const[]){"\"verdict\": \"failed\"", "\"p_holm\": null", NULL});
+    compare_free(&comparison);
+}
+
 int
 main(void)
 {
@@ -211,8 +280,10 @@ main(void)
         cmocka_unit_test(faster_is_better_and_less_accurate_is_worse),
         cmocka_unit_test(equal_results_raise_no_more_false_alarms_for_more_cells),
         cmocka_unit_test(too_few_repeats_are_shown_and_not_judged),
+        cmocka_unit_test(only_what_is_worse_is_beyond),
         cmocka_unit_test(published_means_are_what_measured_ones_are_tested_against),
         cmocka_unit_test(cells_without_a_partner_are_counted),
+        cmocka_unit_test(a_cell_that_only_fails_is_a_regression),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -341,6 +341,23 @@ faults_name_the_file(void **state)
 }
 
 static void
+a_goal_of_repeats_is_read(void **state)
+{
+    (void)state;
+    put("runs.csv", "cell,nodes,cores,repeat,attempt,status,data,t_s,work_s\n"
+                    "n1-c2,1,2,1,a,done,synthetic,10,10\n");
+    put("manifest.json", "{\"repeats\": {\"min\": 3, \"max\": 20, \"ci\": 0.05}}");
+    results_t *results = loaded(folder);
+    assert_true(results->sets[0].repeats_ci == 0.05);
+    assert_true(results->sets[0].repeats_max == 20);
+    results_free(&results);
+    put("manifest.json", "{\"repeats\": 3}");
+    results = loaded(folder);
+    assert_true(results->sets[0].repeats_ci == 0);
+    results_free(&results);
+}
+
+static void
 the_setting_names_what_was_emulated(void **state)
 {
     (void)state;
@@ -410,6 +427,7 @@ main(void)
         cmocka_unit_test_setup_teardown(synthetic_data_is_not_mixed_into_real_results, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(faults_name_the_file, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_goal_of_repeats_is_read, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(the_setting_names_what_was_emulated, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(the_summary_is_written_with_every_axis_and_read_back,

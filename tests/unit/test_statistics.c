@@ -110,6 +110,22 @@ a_ratio_is_tested_against_a_bound(void **state)
 }
 
 static void
+what_lies_outside_is_told_as_its_interval_tells_it(void **state)
+{
+    (void)state;
+    const double values[] = {1, 2, 3, 4};
+    const estimate_t estimate = statistics_estimate(values, 4);
+    const double error = estimate.sd / 2.0;
+    near(statistics_p_outside(2.5, error, 3, 0, estimate.low), 0.05, 1e-9);
+    near(statistics_p_outside(2.5, error, 3, estimate.high, 9), 0.05, 1e-9);
+    near(statistics_p_outside(2.5, error, 3, 0, 2.5), 1.0, 1e-12);
+    near(statistics_p_outside(2.5, error, 3, 2, 3), 1.0, 1e-12);
+    near(statistics_p_outside(2.5, 0, 3, 2, 3), 1.0, 1e-12);
+    near(statistics_p_outside(2.5, 0, 3, 3, 4), 0.0, 1e-12);
+    assert_true(isnan(statistics_p_outside(2.5, NAN, 3, 3, 4)));
+}
+
+static void
 holm_counts_the_questions(void **state)
 {
     (void)state;
@@ -152,6 +168,7 @@ main(void)
         cmocka_unit_test(welch_finds_the_textbook_difference),
         cmocka_unit_test(equal_values_without_spread_do_not_differ),
         cmocka_unit_test(a_ratio_is_tested_against_a_bound),
+        cmocka_unit_test(what_lies_outside_is_told_as_its_interval_tells_it),
         cmocka_unit_test(holm_counts_the_questions),
         cmocka_unit_test(grubbs_flags_the_one_that_stands_apart),
     };

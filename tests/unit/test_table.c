@@ -290,6 +290,38 @@ format_names_are_read_back(void **state)
     assert_int_equal(table_format_parse("html5"), N_TABLE_FORMATS);
 }
 
+// Half the intervals of T are 12.7 s, of 100 s and of 40 s; each cell has two repeats.
+static void
+an_interval_that_stopped_its_cell_is_told(void **state)
+{
+    (void)state;
+    results_run_t runs[4];
+    results_expect_t expects[3];
+    results_set_t set = made_set(runs, expects);
+    const struct {
+        double ci, max;
+        const char *told, *not_told;
+    } cases[] = {
+        {0.15, 20, "narrow interval of T (15 %), which covers 90 to 95 %, not 95 %: 1:2.\n",
+         "3:6."},
+        {0.40, 20, "%: 1:2, 3:6.\n", "nan"},
+        {0.40, 2, "Student", "narrow"},
+        {0.01, 20, "Student", "narrow"},
+        {0.0, 0, "Student", "narrow"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        set.repeats_ci = cases[i].ci;
+        set.repeats_max = cases[i].max;
+        summary_t *summary = summary_new(&set);
+        grid_t *grid = table_grid(summary);
+        if (strstr(grid->notes.text, cases[i].told) == NULL ||
+            strstr(grid->notes.text, cases[i].not_told) != NULL)
+            fail_msg("case %zu: '%s'", i, grid->notes.text);
+        grid_free(&grid);
+        summary_free(&summary);
+    }
+}
+
 int
 main(void)
 {
@@ -302,6 +334,7 @@ main(void)
         cmocka_unit_test(markdown_latex_and_html_say_the_same),
         cmocka_unit_test(a_value_beyond_the_tolerance_is_counted),
         cmocka_unit_test(what_went_wrong_stands_beneath),
+        cmocka_unit_test(an_interval_that_stopped_its_cell_is_told),
         cmocka_unit_test(format_names_are_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
