@@ -550,10 +550,12 @@ launch_and_watch(attempt_t *attempt, const inputs_t *inputs)
     };
     fault_t why = {{0}};
     attempt->heard_s = attempt->launched_s = clock_s();
-    if (setting->launcher->start(attempt->cluster, &launch_cell, &attempt->launch, &why) != 0)
-        lose(attempt, ATTEMPT_FAILED, "while starting: %s", why.text);
-    else
+    if (setting->launcher->start(attempt->cluster, &launch_cell, &attempt->launch, &why) == 0)
         watch(attempt);
+    else if (signals_stop()) // which ends what waits long
+        lose(attempt, ATTEMPT_INTERRUPTED, "interrupted");
+    else
+        lose(attempt, ATTEMPT_FAILED, "while starting: %s", why.text);
     if (setting->launcher->stop(&attempt->launch, (int)(1000 * attempt->cluster->stop_s), &why) !=
         0)
         lose(attempt, ATTEMPT_FAILED, "%s", why.text);

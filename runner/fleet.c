@@ -24,18 +24,21 @@
 
 enum { CONNECT_LIMIT_MS = 15000, CLOSE_GRACE_MS = 300, WORDS_MAX = 64, HEARD_BYTES = 64 << 10 };
 
-// Told by the session that keeps the connection: no quotes in it, whatever shell the user has.
-static char *
-hello_script(const char *program_hash, const char *data_xxh128)
+// No quotes within the script's, whatever shell the user has. Only as many bytes as ours are the
+// program: one cut short may stand there under its name.
+char *
+fleet_hello_command(const char *program_hash, long long program_bytes, const char *data_xxh128)
 {
     return memory_format("exec sh -c '"
                          "cache=${XDG_CACHE_HOME:-$HOME/.cache}/dmlx; "
                          "echo \"arch $(uname -m)\"; echo \"cache $cache\"; "
                          "echo \"connection $SSH_CONNECTION\"; "
-                         "[ -x \"$cache/bin/%s/dmlx\" ] && echo program yes; "
+                         "program=$cache/bin/%s/dmlx; "
+                         "[ -x \"$program\" ] && [ $(wc -c <\"$program\") -eq %lld ] && "
+                         "echo program yes; "
                          "[ -f \"$cache/data/%s/whole\" ] && echo data yes; "
                          "echo end; exec cat >/dev/null'",
-                         program_hash, *data_xxh128 ? data_xxh128 : "none");
+                         program_hash, program_bytes, *data_xxh128 ? data_xxh128 : "none");
 }
 
 char *
@@ -282,7 +285,8 @@ start_master(fleet_t *fleet, int index)
         argv[n++] = cluster->options.items[i];
     argv[n++] = host->name;
     argv[n++] = "--";
-    char *script = hello_script(fleet->program_hash, fleet->data_xxh128);
+    char *script =
+        fleet_hello_command(fleet->program_hash, fleet->program_bytes, fleet->data_xxh128);
     argv[n++] = script;
     argv[n] = NULL;
     char *log = log_path(fleet, index);
@@ -339,10 +343,14 @@ await_master(fleet_t *fleet, int index, long long until_ms)
 
 // The program's own hash names its copies, so that another build is another file.
 static void
-hash_program(char hash[17])
+measure_program(fleet_t *fleet)
 {
     char digest[SHA256_DIGEST_STRING_LENGTH];
-    snprintf(hash, 17, "%.16s", SHA256File("/proc/self/exe", digest) ? digest : "unknown");
+    struct stat facts = {0};
+    snprintf(fleet->program_hash, sizeof fleet->program_hash, "%.16s",
+             SHA256File("/proc/self/exe", digest) ? digest : "unknown");
+    stat("/proc/self/exe", &facts);
+    fleet->program_bytes = facts.st_size;
 }
 
 fleet_t *
@@ -361,7 +369,7 @@ fleet_open(const cluster_t *cluster, const char *run_id, const char *data_xxh128
         free(fleet);
         return NULL;
     }
-    hash_program(fleet->program_hash);
+    measure_program(fleet);
     fleet->hosts = memory_new((size_t)(n_names + 1) * sizeof *fleet->hosts);
     for (int i = 0; i < n_names; i++) {
         if (fleet_find(fleet, names[i]))

@@ -44,6 +44,7 @@ typedef struct fleet_host {
 typedef struct fleet {
     char *folder; // of sockets and logs, "dmlx-<run>-ssh" in $TMPDIR
     char program_hash[17];
+    long long program_bytes;
     const char *data_xxh128; // "": none is asked for
     const cluster_t *cluster;
     launch_say_t *say; // told of copies; NULL: nobody listens

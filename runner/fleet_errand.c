@@ -13,6 +13,47 @@
 
 enum { ANSWER_LIMIT_MS = 20000 };
 
+// --- what is copied ------------------------------------------------------------------------------
+
+// FOLDER NAME BYTES are its words; BYTES is "" for an archive. A cut connection looks like a good
+// end of the input, so the bytes of a program are counted (tar knows an archive's end). What came
+// has its name when it is whole, so that two who copy at once do not run half a program; until then
+// it is NAME.PID.HOST, and goes with this shell. What a KILL or a power cut left goes with the next
+// copy; the host is told because homes may be shared, and an older dmlx wrote none. PIPE comes when
+// it complains to a connection that is gone. It is one line, without "!", for those whose login
+// shell is csh.
+static const char take_script[] =
+    "[ -z \"$3\" ] && umask 022 || umask 077; "
+    "mkdir -p \"$1\" && cd \"$1\" || exit 1; "
+    "host=$(uname -n); part=$2.$$.$host; "
+    "for old in \"$2\".*; do "
+    "pid=${old#\"$2.\"}; pid=${pid%%.*}; "
+    "[ \"$pid\" -gt 0 ] 2>/dev/null || continue; "
+    "case ${old#\"$2.$pid\"} in \"\" | \".$host\") ;; *) continue;; esac; "
+    "kill -0 \"$pid\" 2>/dev/null && [ \"$pid\" -ne $$ ] || rm -rf \"$old\"; "
+    "done; "
+    "trap \"rm -rf $part\" EXIT; trap \"exit 1\" HUP INT PIPE TERM; "
+    "if [ -z \"$3\" ]; then "
+    "mkdir \"$part\" && tar -xf - -C \"$part\" && : >\"$part/whole\" && "
+    "{ [ -d \"$2\" ] || mv \"$part\" \"$2\"; }; exit; fi; "
+    "cat >\"$part\" && chmod 700 \"$part\" && came=$(($(wc -c <\"$part\"))) || exit 1; "
+    "[ $came -eq \"$3\" ] || { echo \"$came of $3 bytes came\" >&2; exit 1; }; "
+    "mv -f \"$part\" \"$2\"";
+
+char *
+fleet_take_command(const char *folder, const char *name, long long n_bytes)
+{
+    char bytes[32] = "";
+    if (n_bytes >= 0)
+        snprintf(bytes, sizeof bytes, "%lld", n_bytes);
+    char *script = fleet_quoted(take_script);
+    char *quoted = fleet_quoted(folder);
+    char *command = memory_format("exec sh -c %s sh %s %s '%s'", script, quoted, name, bytes);
+    free(quoted);
+    free(script);
+    return command;
+}
+
 // --- the program ---------------------------------------------------------------------------------
 
 static bool
@@ -25,16 +66,7 @@ static char *
 install_command(const fleet_t *fleet, const fleet_host_t *host)
 {
     char *folder = memory_format("%s/bin/%s", host->cache, fleet->program_hash);
-    char *quoted = fleet_quoted(folder);
-    // Aside and renamed, so that two who copy at once do not run half a program.
-    char *script = memory_format(
-        "umask 077; mkdir -p %s && cd %s && cat >dmlx.$$ && chmod 700 dmlx.$$ && mv dmlx.$$ dmlx",
-        quoted, quoted);
-    char *inner = fleet_quoted(script);
-    char *command = memory_format("exec sh -c %s", inner);
-    free(inner);
-    free(script);
-    free(quoted);
+    char *command = fleet_take_command(folder, "dmlx", fleet->program_bytes);
     free(folder);
     return command;
 }
@@ -130,17 +162,7 @@ static char *
 data_command(const fleet_t *fleet, const fleet_host_t *host)
 {
     char *folder = memory_format("%s/data", host->cache);
-    char *quoted = fleet_quoted(folder);
-    char *script = memory_format(
-        "umask 022; mkdir -p %s && cd %s && mkdir %s.$$ && tar -xf - -C %s.$$ && : >%s.$$/whole && "
-        "{ [ -d %s ] && rm -rf %s.$$ || mv %s.$$ %s; }",
-        quoted, quoted, fleet->data_xxh128, fleet->data_xxh128, fleet->data_xxh128,
-        fleet->data_xxh128, fleet->data_xxh128, fleet->data_xxh128, fleet->data_xxh128);
-    char *inner = fleet_quoted(script);
-    char *command = memory_format("exec sh -c %s", inner);
-    free(inner);
-    free(script);
-    free(quoted);
+    char *command = fleet_take_command(folder, fleet->data_xxh128, -1);
     free(folder);
     return command;
 }

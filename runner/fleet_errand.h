@@ -23,4 +23,14 @@ typedef struct fleet_errand {
 // most the errand's limit.
 void fleet_on_all(fleet_t *fleet, const fleet_errand_t *errand, const char *script);
 
+// The command, one word for a remote shell, that takes its standard input as FOLDER/NAME: a program
+// of n_bytes, or with -1 an archive of the data set. Neither is there before it is whole, and no
+// part of it afterwards. The name needs no quotes. The caller frees it.
+char *fleet_take_command(const char *folder, const char *name, long long n_bytes);
+
+// The command that a session begins with: it tells what the host is and what its cache has, up to
+// a line "end", and stays until the end of its standard input. The caller frees it.
+char *fleet_hello_command(const char *program_hash, long long program_bytes,
+                          const char *data_xxh128);
+
 #endif

@@ -20,7 +20,7 @@
 #include "runner/memory.h"
 #include "runner/process.h"
 
-enum { ADDRESS_BYTES = 64, PATH_BYTES = 4096 };
+enum { ADDRESS_BYTES = 64, PATH_BYTES = 4096, CANCEL_MS = 5000 };
 
 typedef struct allocation {
     const cluster_t *cluster;
@@ -140,6 +140,27 @@ job_name(const launch_cell_t *cell, char name[256])
     name[strlen(name) - 1] = 0;
 }
 
+// For calls that a signal ends: who waits is told by the row.
+static void
+say_nothing(const char *text)
+{
+    (void)text;
+}
+
+// Waits for the nodes as long as a cell may take to start. What ends salloc before that, a signal
+// or the limit, may leave its job in the queue, and nobody has told us the job's id. Should it not
+// go here, slurm_clean tells, which asks again when the run ends.
+static int
+queue(const launch_cell_t *cell, const char *name, const char *const *words, fault_t *why)
+{
+    container_engine_t salloc = {.program = "salloc", .context = "", .say = say_nothing};
+    int status = container_call(&salloc, words, NULL, cell->start_ms_max + 5000, NULL, why);
+    const char *cancel[] = {"--quiet", "-n", name, NULL};
+    if (status < 0)
+        call("scancel", cancel, CANCEL_MS, NULL, NULL);
+    return status;
+}
+
 // Gets the nodes; they are ours until scancel. salloc tells the id on standard error.
 static int
 allocate(allocation_t *allocation, const launch_cell_t *cell, fault_t *fault)
@@ -158,7 +179,7 @@ allocate(allocation_t *allocation, const launch_cell_t *cell, fault_t *fault)
         words[n++] = "--exclusive"; // no cell beside another on a node of many cores
     for (size_t i = 0; i < allocation->cluster->options.n_items && n < 38; i++)
         words[n++] = allocation->cluster->options.items[i];
-    if (call("salloc", words, cell->start_ms_max + 5000, NULL, &why) != 0) {
+    if (queue(cell, name, words, &why) != 0) {
         fault_set(fault, "slurm gives no allocation of %d nodes for '%s' within %d s: %s",
                   cell->n_nodes, cell->name, cell->start_ms_max / 1000 + 1, why.text);
         return LAUNCH_FAILED;
@@ -234,7 +255,7 @@ slurm_finish(void *context, const launch_cell_t *cell, fault_t *fault)
     const allocation_t *allocation = context;
     const char *words[] = {"--quiet", allocation->id, NULL};
     fault_t why = {{0}};
-    if (!*allocation->id || call("scancel", words, 5000, NULL, &why) == 0)
+    if (!*allocation->id || call("scancel", words, CANCEL_MS, NULL, &why) == 0)
         return 0;
     fault_set(fault, "slurm's job %s of '%s' would not go: %s", allocation->id, cell->name,
               why.text);

@@ -1,7 +1,8 @@
 #!/bin/bash
 # A swarm behind slow links: nodes that have neither image nor data need longer to pull them than workers may take to
 # join, and the first attempt is a good one all the same. What keeps an image from a node is told with the node, before any
-# cell; Ctrl-C and kill -9 while nodes pull leave nothing.
+# cell; Ctrl-C and kill -9 while nodes pull leave nothing. Over ssh, Ctrl-C while dmlx is copied leaves no part of it, and the
+# next run copies it anew.
 # lane: 2
 only_parts="swarm registry"
 . "$(dirname "$0")/common.sh"
@@ -10,6 +11,23 @@ has_need dockerd && has_need docker && has_need docker-registry || { echo "no do
 join_s=15
 on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
 "$cluster" shape 12mbit
+
+# How many files the hosts' caches have of dmlx: whole ones, or parts of one.
+copies() { find "$DMLX_CLUSTER"/w[123]/root/.cache/dmlx/bin -type f "$@" 2>/dev/null | wc -l; }
+comes() { [ "$(copies -size +0)" -gt 0 ]; }
+none_left() { [ "$(copies)" = 0 ]; }
+on_cluster run c.cfg -o copied --no-figures --launcher ssh >/dev/null 2>copied.err &
+outer=$!
+until_true $patience_s comes || fault "nothing is copied: $(cat copied.err)"
+kill -INT "$(run_of copied)"
+wait "$outer"
+expect_equal "status after Ctrl-C while dmlx is copied" 130 "$?"
+until_true 15 none_left || fault "Ctrl-C while dmlx is copied left: $(ls -l "$DMLX_CLUSTER"/w[123]/root/.cache/dmlx/bin/*)"
+nothing_left "Ctrl-C while dmlx is copied" 15
+on_cluster run c.cfg -o copied --no-figures --launcher ssh >/dev/null 2>copied.err || fault "after that: $(cat copied.err)"
+grep -q "dmlx is copied to 'w1', 'w2', 'w3'" copied.err || fault "dmlx is not copied anew: $(cat copied.err)"
+expect_equal "rows after that" "done done" "$(column copied/c/runs.csv status | tr '\n' ' ' | sed 's/ $//')"
+expect_equal "files of dmlx on three hosts" 3 "$(copies)"
 
 # pulling NAME: a run in the background whose nodes pull; $run is dmlx, $outer its shell.
 pulling() {
