@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runner/container.h"
+#include "runner/keeper.h"
 #include "runner/memory.h"
 #include "runner/swarm_spread.h"
 #include "runner/text.h"
@@ -155,6 +156,7 @@ launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, 
 {
     container_engine_t engine = {.program = "docker",
                                  .context = cluster->context,
+                                 .say = question->say,
                                  .long_ms_max = (int)(1000 * cluster->copy_s)};
     static const char *const list[] = {"node", "ls", "-q", NULL};
     char *ids = NULL, *rows = NULL, *rest = NULL;
@@ -249,7 +251,8 @@ static char *
 ask_nodes(const cluster_t *cluster, const survey_question_t *question, const char *list, int n,
           fault_t *fault)
 {
-    char nodes[32], tasks[32], names[4096], program[PATH_BYTES] = "/proc/self/exe";
+    char name[KEEPER_ID_BYTES + 16], nodes[32], tasks[32], names[4096],
+        program[PATH_BYTES] = "/proc/self/exe";
     ssize_t n_path = readlink("/proc/self/exe", program, sizeof program - 1);
     program[n_path > 0 ? n_path : 0] = 0;
     const char *folder = *cluster->data_folder ? cluster->data_folder : question->data_folder;
@@ -259,8 +262,9 @@ ask_nodes(const cluster_t *cluster, const survey_question_t *question, const cha
     // A node that cannot is to be told apart from all that can: no status of its own.
     const char *script = "\"$0\" doctor --facts --engines --registry \"$3\" --data-name \"$1\" "
                          "${2:+--data \"$2\"} 2>/dev/null || :";
+    snprintf(name, sizeof name, "dmlx-%s-doctor", question->run_id); // as clean() looks for it
     const char *words[32] = {"-J",
-                             "dmlx-doctor",
+                             name,
                              "--quiet",
                              "--immediate=10",
                              "--chdir=/",
@@ -277,7 +281,8 @@ ask_nodes(const cluster_t *cluster, const survey_question_t *question, const cha
                              question->registry ? question->registry : "",
                              NULL};
     char *answers = NULL;
-    if (call("srun", words, 3 * CONTAINER_CALL_MS, &answers, fault) != 0)
+    container_engine_t srun = {.program = "srun", .context = "", .say = question->say};
+    if (container_call(&srun, words, NULL, 3 * CONTAINER_CALL_MS, &answers, fault) != 0)
         return NULL;
     return answers;
 }
