@@ -331,9 +331,9 @@ examine_service(doctor_t *doctor)
     question.data_folder = doctor->data_folder;
     question.run_id = doctor->need.run_id;
     question.say = doctor->need.say;
-    if (launcher->hosts && launcher->hosts(cluster, &question, take_host, doctor, &fault) != 0)
-        problem(doctor, "%s", fault.text); // prepare() would say the same
-    else if (!signals_stop() && launcher->prepare(cluster, &doctor->need, &fault) != 0)
+    // Where hosts() fails, prepare() would say the same, in the same words.
+    if ((launcher->hosts && launcher->hosts(cluster, &question, take_host, doctor, &fault) != 0) ||
+        (!signals_stop() && launcher->prepare(cluster, &doctor->need, &fault) != 0))
         problem(doctor, "%s", fault.text);
     else
         text_add(&doctor->table, "launcher %s can start what the experiment asks for\n",

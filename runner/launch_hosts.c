@@ -42,6 +42,15 @@ certain_offset(double clock_s, double from_s, double to_s)
 
 // --- a swarm ---
 
+int
+launch_swarm_deny(const cluster_t *cluster, const fault_t *why, fault_t *fault)
+{
+    fault_set(fault, "no swarm answers%s%s%s: %s; cluster.context must lead to a manager",
+              *cluster->context ? " by context '" : "", cluster->context,
+              *cluster->context ? "'" : "", why->text);
+    return LAUNCH_DENIED;
+}
+
 // The rows of the table, and what the nodes were asked.
 typedef struct swarm_nodes {
     launch_host_t *hosts; // (n)
@@ -160,8 +169,9 @@ launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, 
                                  .long_ms_max = (int)(1000 * cluster->copy_s)};
     static const char *const list[] = {"node", "ls", "-q", NULL};
     char *ids = NULL, *rows = NULL, *rest = NULL;
-    if (container_call(&engine, list, NULL, CONTAINER_CALL_MS, &ids, fault) != 0)
-        return LAUNCH_DENIED;
+    fault_t why = {{0}};
+    if (container_call(&engine, list, NULL, CONTAINER_CALL_MS, &ids, &why) != 0)
+        return launch_swarm_deny(cluster, &why, fault);
     const char **words = memory_new((NODES_MAX + 8) * sizeof *words);
     int n = 0;
     words[n++] = "node";
@@ -173,7 +183,7 @@ launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, 
                  "{{.Description.Engine.EngineVersion}}";
     for (char *id = strtok(ids, "\n"); id && n < NODES_MAX; id = strtok(NULL, "\n"))
         words[n++] = id;
-    int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &rows, fault);
+    int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &rows, &why);
     swarm_nodes_t nodes = {.hosts = memory_new((size_t)n * sizeof *nodes.hosts),
                            .names = memory_new((size_t)n * sizeof *nodes.names),
                            .index = memory_new((size_t)n * sizeof *nodes.index)};
@@ -189,7 +199,7 @@ launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, 
     free(words);
     free(rows);
     free(ids);
-    return status == 0 ? 0 : LAUNCH_DENIED;
+    return status == 0 ? 0 : launch_swarm_deny(cluster, &why, fault);
 }
 
 // --- one engine ---
@@ -214,9 +224,12 @@ launch_container_hosts(const cluster_t *cluster, const survey_question_t *questi
     (void)question;
     if (!*cluster->context)
         return 0;
-    if (container_call(&engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &row,
-                       fault) != 0)
+    fault_t why = {{0}};
+    if (container_call(&engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &row, &why) !=
+        0) {
+        container_deny(&engine, &why, fault);
         return LAUNCH_DENIED;
+    }
     if (sscanf(row, "%255s %31s %lf %lld %31s", host.survey.facts.name, host.survey.facts.arch,
                &host.survey.facts.cores, &memory_bytes, version) == 5) {
         snprintf(host.state, sizeof host.state, "by %s '%.40s'",
@@ -231,6 +244,14 @@ launch_container_hosts(const cluster_t *cluster, const survey_question_t *questi
 }
 
 // --- slurm ---
+
+int
+launch_slurm_deny(const fault_t *why, fault_t *fault)
+{
+    fault_set(fault, "slurm does not answer: %s; is slurmctld up, and SLURM_CONF right?",
+              why->text);
+    return LAUNCH_DENIED;
+}
 
 // What all nodes said, and when.
 typedef struct answers {
@@ -339,10 +360,10 @@ launch_slurm_hosts(const cluster_t *cluster, const survey_question_t *question, 
     char *names = NULL, *rows = NULL;
     answers_t answers = {.from_s = now_s()};
     fault_t why = {{0}};
-    if (call("sinfo", idle, CONTAINER_CALL_MS, &names, fault) != 0 ||
-        call("sinfo", all, CONTAINER_CALL_MS, &rows, fault) != 0) {
+    if (call("sinfo", idle, CONTAINER_CALL_MS, &names, &why) != 0 ||
+        call("sinfo", all, CONTAINER_CALL_MS, &rows, &why) != 0) {
         free(names);
-        return LAUNCH_DENIED;
+        return launch_slurm_deny(&why, fault);
     }
     int n = *names != '\0';
     for (char *at = names; *at; at++) {
