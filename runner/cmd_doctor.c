@@ -132,6 +132,11 @@ judge(doctor_t *doctor, const char *name, const host_survey_t *survey, double of
     if (trains && need->cores_a_node > survey->facts.cores + 1e-9)
         problem(doctor, "host '%s' has %g cores, and a node is to have %g; take fewer cores a node",
                 name, survey->facts.cores, need->cores_a_node);
+    if (*survey->version && strcmp(survey->version, version_text()) != 0)
+        problem(doctor,
+                "host '%s' has dmlx %s, and this is %s; install the same there, or name its path "
+                "in cluster.program",
+                name, survey->version, version_text());
     if (*survey->data_fault)
         problem(doctor, "host '%s' has no data set: %s", name, survey->data_fault);
     else if (*survey->data_xxh128 && *doctor->data_xxh128 &&

@@ -11,11 +11,19 @@ cp bin/docker bin/podman
 cat >bin/sinfo <<'SH'
 #!/bin/sh
 case "$SLURM_IS_UP $*" in
+"yes "*%N) echo n1 ;;
+"yes "*"%N %T %c %m") echo 'n1 idle 4 8000' ;;
 "yes "*"%N %c") echo 'n1 4' ;;
 *)
     echo "sinfo: fatal: Could not establish a configuration source" >&2
     exit 1 ;;
 esac
+SH
+cat >bin/srun <<'SH'
+#!/bin/sh
+# Runs it here, in another version where that is asked for.
+while [ "$1" != sh ]; do shift; done
+"$@" | sed "s/\"name\": *\"[^\"]*\"/\"name\": \"n1\"/; s/\"version\": *\"[^\"]*\"/\"version\": \"$NODES_DMLX\"/"
 SH
 printf '#!/bin/sh\n' >bin/squeue
 cp bin/squeue bin/salloc
@@ -69,7 +77,12 @@ mkdir no_cache && touch no_cache/dmlx
 XDG_CACHE_HOME=$work/no_cache tells doctor "; see to room and rights in its cache folder" "${on_ssh[@]}"
 
 export SLURM_IS_UP=yes
+own=$(dmlx --version | cut -d' ' -f2)
 slurm=(--launcher slurm --set 'matrix.zip=( { nodes = [ 1 ]; cores = [ 1 ]; } )')
+NODES_DMLX=9.9.9 tells doctor "problem: host 'n1' has dmlx 9.9.9, and this is $own; install the same there, or name its path in cluster.program" \
+    "${slurm[@]}"
+NODES_DMLX=$own dmlx doctor "${slurm[@]}" --set cluster.enforce=false small.cfg >told.out 2>&1 ||
+    fault "the same version is refused: $(cat told.out)"
 dmlx run --no-figures --set cluster.retries=0 "${slurm[@]}" --set cluster.enforce=false small.cfg >run.out 2>run.err
 grep -qE "slurm lost the allocation of 'n1-c1-r1': squeue does not list its nodes; 'sacct --name=dmlx-[^ ']*-n1-c1-r1' and slurmctld's log tell why" \
     results/small/runs.csv || fault "an allocation that is lost: $(cat results/small/runs.csv run.err)"
