@@ -1,20 +1,24 @@
 // cmd_doctor.c — dmlx doctor: what each host of a cluster can do, and what would stop a run.
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runner/command.h"
 #include "runner/data_find.h"
 #include "runner/fleet.h"
 #include "runner/keeper.h"
 #include "runner/launch.h"
+#include "runner/left_behind.h"
 #include "runner/links.h"
 #include "runner/memory.h"
 #include "runner/options.h"
 #include "runner/plan.h"
 #include "runner/series.h"
+#include "runner/signals.h"
 #include "runner/text.h"
 #include "runner/trainee.h"
 #include "runner/version.h"
@@ -33,12 +37,15 @@ typedef struct doctor_options {
 typedef struct doctor {
     const doctor_options_t *options;
     experiment_t experiment;
+    const launcher_t *launcher;
+    char *home; // the working folder, which the keeper leaves
     plan_t *plan;
     launch_need_t need;
     char data_xxh128[DATASET_CHECKSUM_BYTES];
     char *data_folder;
     text_t problems, warnings; // a line each
     int n_problems;
+    int n_told;   // hosts that the service behind the launcher told of
     text_t table; // of the hosts, told behind what is wrong with them
 } doctor_t;
 
@@ -75,6 +82,13 @@ warn(doctor_t *doctor, const char *format, ...)
     va_start(arguments, format);
     add_line(&doctor->warnings, "note", format, arguments);
     va_end(arguments);
+}
+
+// What takes long, told to whoever waits: the table comes last.
+static void
+say_step(const char *text)
+{
+    fprintf(stderr, "dmlx doctor: %s\n", text);
 }
 
 // ---- one host ----
@@ -118,6 +132,11 @@ judge(doctor_t *doctor, const char *name, const host_survey_t *survey, double of
     if (trains && need->cores_a_node > survey->facts.cores + 1e-9)
         problem(doctor, "host '%s' has %g cores, and a node is to have %g; take fewer cores a node",
                 name, survey->facts.cores, need->cores_a_node);
+    if (*survey->version && strcmp(survey->version, version_text()) != 0)
+        problem(doctor,
+                "host '%s' has dmlx %s, and this is %s; install the same there, or name its path "
+                "in cluster.program",
+                name, survey->version, version_text());
     if (*survey->data_fault)
         problem(doctor, "host '%s' has no data set: %s", name, survey->data_fault);
     else if (*survey->data_xxh128 && *doctor->data_xxh128 &&
@@ -297,6 +316,7 @@ static void
 take_host(const launch_host_t *host, void *context)
 {
     doctor_t *doctor = context;
+    doctor->n_told++;
     add_host(&doctor->table, host, 0); // the coordinator is elsewhere
     if (host->is_misleading)
         problem(doctor, "%s", host->fault.text);
@@ -307,20 +327,53 @@ take_host(const launch_host_t *host, void *context)
 }
 
 static void
-examine_service(doctor_t *doctor, const launcher_t *launcher)
+examine_service(doctor_t *doctor)
 {
+    const launcher_t *launcher = doctor->launcher;
     const cluster_t *cluster = &doctor->experiment.cluster;
     survey_question_t question = question_of(doctor);
     fault_t fault = {{0}};
     question.data_folder = doctor->data_folder;
     question.run_id = doctor->need.run_id;
-    if (launcher->hosts && launcher->hosts(cluster, &question, take_host, doctor, &fault) != 0)
-        problem(doctor, "%s", fault.text); // prepare() would say the same
-    else if (launcher->prepare(cluster, &doctor->need, &fault) != 0)
+    question.say = doctor->need.say;
+    // Where hosts() fails, prepare() would say the same, in the same words.
+    if ((launcher->hosts && launcher->hosts(cluster, &question, take_host, doctor, &fault) != 0) ||
+        (!signals_stop() && launcher->prepare(cluster, &doctor->need, &fault) != 0))
         problem(doctor, "%s", fault.text);
     else
         text_add(&doctor->table, "launcher %s can start what the experiment asks for\n",
                  launcher->name);
+}
+
+// Where the service told of no host it started nothing, and may not even answer.
+static void
+clean_up(doctor_t *doctor, const char *run_id)
+{
+    const launcher_t *launcher = doctor->launcher;
+    const cluster_t *cluster = &doctor->experiment.cluster;
+    fault_t fault = {{0}};
+    if (doctor->n_told == 0) {
+        launcher->clean(cluster, run_id, KEEPER_LIMIT_MS, NULL);
+    } else if (left_behind_remove(launcher, cluster, run_id, left_behind_limit_ms(launcher),
+                                  &fault) != 0) {
+        say_step(fault.text); // also when nobody will see the table
+        doctor->n_problems++;
+    }
+}
+
+// In the keeper, when this process has died. What would not go is written down where the next
+// `dmlx run` of the experiment looks.
+static void
+clean_after_death(const char *run_id, int timeout_ms, void *context)
+{
+    const doctor_t *doctor = context;
+    fault_t fault = {{0}};
+    if (left_behind_remove(doctor->launcher, &doctor->experiment.cluster, run_id, timeout_ms,
+                           &fault) == 0)
+        return;
+    char *folder = memory_format("%s/%s/%s", doctor->home, SERIES_OUTPUT, doctor->experiment.name);
+    left_behind_note(folder, run_id, fault.text);
+    free(folder);
 }
 
 static void
@@ -331,15 +384,13 @@ examine(doctor_t *doctor, const char *run_id)
         examine_fleet(doctor, run_id);
         return;
     }
-    const launcher_t *launcher =
-        launch_find(experiment_choice("cluster.launcher", cluster->launcher));
     fault_t fault = {{0}};
     examine_this_host(doctor);
     if (cluster->launcher != LAUNCHER_LOCAL)
-        examine_service(doctor, launcher);
+        examine_service(doctor);
     else if (doctor->need.link_mbit > 0 && !links_available(doctor->need.link_mbit, &fault))
         problem(doctor, "%s", fault.text);
-    launcher->clean(cluster, run_id, KEEPER_LIMIT_MS, NULL);
+    clean_up(doctor, run_id);
 }
 
 static void
@@ -348,6 +399,7 @@ find_need(doctor_t *doctor, const char *run_id)
     launch_need_t *need = &doctor->need;
     *need = series_need(doctor->plan);
     need->run_id = run_id;
+    need->say = say_step;
     fault_t fault = {{0}};
     dataset_t *data = NULL;
     char *found = data_find(need->data_name, doctor->options->data, &fault);
@@ -387,35 +439,61 @@ read_experiment(doctor_t *doctor, const char *path)
     return status;
 }
 
-static int
-examine_file(const doctor_options_t *options, const char *path)
+// Under a keeper: what is started to ask the hosts goes whatever happens to this process.
+static void
+examine_kept(doctor_t *doctor)
 {
-    doctor_t doctor = {.options = options};
-    if (read_experiment(&doctor, path) != 0) {
-        experiment_free(&doctor.experiment);
-        return STATUS_BAD_SPEC;
-    }
     fault_t fault = {{0}};
-    keeper_t *keeper = keeper_start(NULL, 0, NULL, &fault);
+    doctor->launcher =
+        launch_find(experiment_choice("cluster.launcher", doctor->experiment.cluster.launcher));
+    doctor->home = getcwd(NULL, 0);
+    keeper_t *keeper = NULL;
+    if (doctor->home)
+        keeper = keeper_start(clean_after_death, doctor->launcher->clean_ms_max, doctor, &fault);
+    else
+        fault_set(&fault, "the working folder is not known: %s", strerror(errno));
     if (keeper) {
-        find_need(&doctor, keeper_run_id(keeper));
-        examine(&doctor, keeper_run_id(keeper));
+        find_need(doctor, keeper_run_id(keeper));
+        examine(doctor, keeper_run_id(keeper));
     } else {
-        problem(&doctor, "%s", fault.text);
+        problem(doctor, "%s", fault.text);
     }
     keeper_end(&keeper);
-    char *problems = text_take(&doctor.problems), *warnings = text_take(&doctor.warnings);
-    char *table = text_take(&doctor.table);
-    printf("%s%s%s%s", problems, warnings, *problems || *warnings ? "\n" : "", table);
-    if (doctor.n_problems == 0)
+    free(doctor->home);
+}
+
+// What was found before a signal came is not the whole, and is not told.
+static int
+tell(doctor_t *doctor, const char *path)
+{
+    bool is_whole = !signals_stop();
+    char *problems = text_take(&doctor->problems), *warnings = text_take(&doctor->warnings);
+    char *table = text_take(&doctor->table);
+    if (is_whole)
+        printf("%s%s%s%s", problems, warnings, *problems || *warnings ? "\n" : "", table);
+    else
+        say_step("interrupted");
+    if (is_whole && doctor->n_problems == 0)
         printf("a run of '%s' can start\n", path);
     free(table);
     free(problems);
     free(warnings);
+    return !is_whole ? STATUS_INTERRUPTED : doctor->n_problems > 0 ? STATUS_CLUSTER : STATUS_DONE;
+}
+
+static int
+examine_file(const doctor_options_t *options, const char *path)
+{
+    doctor_t doctor = {.options = options};
+    int status = STATUS_BAD_SPEC;
+    if (read_experiment(&doctor, path) == 0) {
+        examine_kept(&doctor);
+        status = tell(&doctor, path);
+    }
     free(doctor.data_folder);
     plan_free(doctor.plan);
     experiment_free(&doctor.experiment);
-    return doctor.n_problems > 0 ? STATUS_CLUSTER : STATUS_DONE;
+    return status;
 }
 
 static int
@@ -457,8 +535,9 @@ run(int argc, char **argv)
         return print_facts(&chosen);
     if (first == argc)
         return options_usage_fault(&command_doctor, "which experiment? name its .cfg file");
+    signals_start();
     int status = STATUS_DONE;
-    for (int i = first; i < argc; i++) {
+    for (int i = first; i < argc && !signals_stop(); i++) {
         int found = examine_file(&chosen, argv[i]);
         status = found != STATUS_DONE ? found : status;
     }

@@ -247,7 +247,7 @@ static int
 command_main(int argc, char **argv)
 {
     phase_name("run");
-    run_t run = {.options = {.output = "results", .jobs = SERIES_NO_JOBS}, .argc = argc};
+    run_t run = {.options = {.output = SERIES_OUTPUT, .jobs = SERIES_NO_JOBS}, .argc = argc};
     series_options_t *chosen = &run.options;
     // getopt moves operands behind the options: keep the command as it was typed.
     char **typed = memory_new((size_t)argc * sizeof *typed);

@@ -266,9 +266,12 @@ container_arch(const container_engine_t *engine, char arch[64], char host[256], 
                                          NULL};
     char *text = NULL, own[64] = "";
     bool is_podman = strcmp(engine->program, "podman") == 0;
-    if (container_call(engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &text,
-                       fault) != 0)
+    fault_t why = {{0}};
+    if (container_call(engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &text, &why) !=
+        0) {
+        container_deny(engine, &why, fault);
         return -1;
+    }
     *host = 0;
     sscanf(text, "%63s %255s", own, host);
     snprintf(arch, 64, "%s", image_arch(own));
@@ -292,6 +295,27 @@ check_arch(const container_engine_t *engine, const char *image, const char *arch
     return -1;
 }
 
+void
+container_deny(const container_engine_t *engine, const fault_t *why, fault_t *fault)
+{
+    bool is_podman = strcmp(engine->program, "podman") == 0;
+    const char *context = engine->context;
+    if (*context)
+        fault_set(fault,
+                  "%s by %s '%s' does not answer: %s; '%s --%s %s info' must work from here, else "
+                  "correct cluster.context",
+                  engine->program, is_podman ? "connection" : "context", context, why->text,
+                  engine->program, is_podman ? "connection" : "context", context);
+    else if (is_podman)
+        fault_set(fault, "podman does not answer: %s; 'podman info' must work for this user",
+                  why->text);
+    else
+        fault_set(fault,
+                  "docker does not answer: %s; does dockerd run, and is this user in the group "
+                  "docker?",
+                  why->text);
+}
+
 int
 container_check(const container_engine_t *engine, const cluster_t *cluster, const char *image,
                 fault_t *fault)
@@ -299,9 +323,7 @@ container_check(const container_engine_t *engine, const cluster_t *cluster, cons
     static const char *const version[] = {"version", "--format", "{{.Client.Version}}", NULL};
     fault_t why = {{0}};
     if (container_call(engine, version, NULL, CONTAINER_CALL_MS, NULL, &why) != 0) {
-        fault_set(fault, "%s%s%s%s does not answer: %s", engine->program,
-                  *engine->context ? " by context '" : "", engine->context,
-                  *engine->context ? "'" : "", why.text);
+        container_deny(engine, &why, fault);
         return -1;
     }
     if (*cluster->registry && pull(engine, cluster, image, fault) != 0)

@@ -64,6 +64,9 @@ char *container_image(const cluster_t *cluster);
 // name; each may be "". -1: it does not answer.
 int container_arch(const container_engine_t *engine, char arch[64], char host[256], fault_t *fault);
 
+// The engine does not answer, for the reason given: the words for that, with what to do.
+void container_deny(const container_engine_t *engine, const fault_t *why, fault_t *fault);
+
 // Checks that the engine answers and has the image, in this version; pulls it where a registry is
 // named. -1: the fault says what is missing and what to do.
 int container_check(const container_engine_t *engine, const cluster_t *cluster, const char *image,

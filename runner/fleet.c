@@ -169,7 +169,7 @@ start_task(fleet_t *fleet, int index, const char *script, const char *remote, ta
 
 // Waits for it, and takes what it said. The host's fault is set when it did not end well.
 static bool
-end_task(fleet_host_t *host, task_t *task, long long until_ms, const char *what)
+end_task(fleet_host_t *host, task_t *task, long long until_ms, const fleet_errand_t *errand)
 {
     bool is_whole = hear(&task->process, NULL, until_ms, task->heard, sizeof task->heard);
     long long left_ms = until_ms - process_clock_ms();
@@ -181,10 +181,13 @@ end_task(fleet_host_t *host, task_t *task, long long until_ms, const char *what)
     char complaint[2048];
     read_log(task->log, complaint, sizeof complaint);
     if (!has_ended)
-        fault_set(&host->fault, "host '%s' did not %s in time", host->name, what);
+        fault_set(&host->fault, "host '%s' did not %s in time; %s", host->name, errand->what,
+                  errand->copies ? "give it more by cluster.timeout.copy_s, or see why it takes so "
+                                   "long"
+                                 : "see what keeps it busy, or its network");
     else if (!is_good)
-        fault_set(&host->fault, "host '%s' could not %s: %s", host->name, what,
-                  *complaint ? last_line(complaint) : "it said nothing");
+        fault_set(&host->fault, "host '%s' could not %s: %s; %s", host->name, errand->what,
+                  *complaint ? last_line(complaint) : "it said nothing", errand->advice);
     process_close(&task->process);
     free(task->log);
     return is_good;
@@ -228,7 +231,7 @@ fleet_on_all(fleet_t *fleet, const fleet_errand_t *errand, const char *script)
     long long until_ms = process_clock_ms() +
                          (errand->copies ? (int)(1000 * fleet->cluster->copy_s) : errand->limit_ms);
     for (int i = 0; i < fleet->n_hosts; i++)
-        if (is_started[i] && end_task(&fleet->hosts[i], &tasks[i], until_ms, errand->what) &&
+        if (is_started[i] && end_task(&fleet->hosts[i], &tasks[i], until_ms, errand) &&
             errand->take)
             errand->take(fleet, &fleet->hosts[i], tasks[i].heard);
     free(is_started);

@@ -134,11 +134,14 @@ fleet_install(fleet_t *fleet)
     // /proc/self would be the shell's own.
     char *script = memory_format("exec \"$@\" </proc/%ld/exe", (long)getpid());
     static const fleet_errand_t copy = {.what = "take a copy of dmlx",
+                                        .advice = "see to room and rights in its cache folder",
                                         .copies = "dmlx",
                                         .wants = wants_program,
                                         .remote = install_command,
                                         .take = take_installed};
     static const fleet_errand_t ask = {.what = "run dmlx",
+                                       .advice = "install there what it lacks, or name a dmlx that "
+                                                 "runs there in cluster.program",
                                        .limit_ms = ANSWER_LIMIT_MS,
                                        .remote = version_command,
                                        .take = take_version};
@@ -181,6 +184,9 @@ fleet_copy_data(fleet_t *fleet, const char *folder)
     char *quoted = fleet_quoted(folder);
     char *script = memory_format("tar -C %s -chf - . | \"$@\"", quoted);
     static const fleet_errand_t copy = {.what = "take a copy of the data set",
+                                        .advice = "see to room and rights in its cache folder, or "
+                                                  "name where it has the data in "
+                                                  "cluster.data_folder",
                                         .copies = "the data set",
                                         .wants = wants_data,
                                         .remote = data_command,
@@ -243,6 +249,7 @@ fleet_survey(fleet_t *fleet, const survey_question_t *asked)
 {
     question = asked;
     static const fleet_errand_t ask = {.what = "say what it can do",
+                                       .advice = "'dmlx doctor --facts' there tells why",
                                        .limit_ms = ANSWER_LIMIT_MS,
                                        .remote = survey_command,
                                        .take = take_survey};

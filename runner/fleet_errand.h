@@ -5,7 +5,8 @@
 #include "runner/fleet.h"
 
 typedef struct fleet_errand {
-    const char *what; // for "host 'w1' could not …"
+    const char *what;   // for "host 'w1' could not …"
+    const char *advice; // what to do then
     // What is brought to the hosts, for "… is copied to 'w1'": the limit is cluster.timeout.copy_s
     // then. NULL: nothing.
     const char *copies;

@@ -30,8 +30,9 @@ typedef struct survey_question {
     const char *data_name, *data_folder; // as data_find takes them; name NULL: no look at data
     long port;                           // 0: any will do
     bool is_about_engines;
-    const char *registry; // "registry:5000"; NULL or "": none
-    const char *run_id;   // keeper_run_id, for what has to be started somewhere to ask
+    const char *registry;          // "registry:5000"; NULL or "": none
+    const char *run_id;            // keeper_run_id, for what has to be started somewhere to ask
+    void (*say)(const char *text); // as of launch_need_t
 } survey_question_t;
 
 // Looks at this host. Takes about as long as reading the data set.

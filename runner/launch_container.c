@@ -50,9 +50,12 @@ container_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *
     static const char *const podman[] = {"info", "--format", "{{.Host.CPUs}}", NULL};
     static const char *const docker[] = {"info", "--format", "{{.NCPU}}", NULL};
     char *text = NULL;
+    fault_t why = {{0}};
     if (container_call(&engine, cluster->launcher == LAUNCHER_PODMAN ? podman : docker, NULL,
-                       CONTAINER_CALL_MS, &text, fault) != 0)
+                       CONTAINER_CALL_MS, &text, &why) != 0) {
+        container_deny(&engine, &why, fault);
         return LAUNCH_DENIED;
+    }
     double cores = strtod(text, NULL);
     free(text);
     if (need->cores_a_node <= cores)

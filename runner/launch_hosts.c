@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runner/container.h"
+#include "runner/keeper.h"
 #include "runner/memory.h"
 #include "runner/swarm_spread.h"
 #include "runner/text.h"
@@ -40,6 +41,15 @@ certain_offset(double clock_s, double from_s, double to_s)
 }
 
 // --- a swarm ---
+
+int
+launch_swarm_deny(const cluster_t *cluster, const fault_t *why, fault_t *fault)
+{
+    fault_set(fault, "no swarm answers%s%s%s: %s; cluster.context must lead to a manager",
+              *cluster->context ? " by context '" : "", cluster->context,
+              *cluster->context ? "'" : "", why->text);
+    return LAUNCH_DENIED;
+}
 
 // The rows of the table, and what the nodes were asked.
 typedef struct swarm_nodes {
@@ -155,11 +165,13 @@ launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, 
 {
     container_engine_t engine = {.program = "docker",
                                  .context = cluster->context,
+                                 .say = question->say,
                                  .long_ms_max = (int)(1000 * cluster->copy_s)};
     static const char *const list[] = {"node", "ls", "-q", NULL};
     char *ids = NULL, *rows = NULL, *rest = NULL;
-    if (container_call(&engine, list, NULL, CONTAINER_CALL_MS, &ids, fault) != 0)
-        return LAUNCH_DENIED;
+    fault_t why = {{0}};
+    if (container_call(&engine, list, NULL, CONTAINER_CALL_MS, &ids, &why) != 0)
+        return launch_swarm_deny(cluster, &why, fault);
     const char **words = memory_new((NODES_MAX + 8) * sizeof *words);
     int n = 0;
     words[n++] = "node";
@@ -171,7 +183,7 @@ launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, 
                  "{{.Description.Engine.EngineVersion}}";
     for (char *id = strtok(ids, "\n"); id && n < NODES_MAX; id = strtok(NULL, "\n"))
         words[n++] = id;
-    int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &rows, fault);
+    int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &rows, &why);
     swarm_nodes_t nodes = {.hosts = memory_new((size_t)n * sizeof *nodes.hosts),
                            .names = memory_new((size_t)n * sizeof *nodes.names),
                            .index = memory_new((size_t)n * sizeof *nodes.index)};
@@ -187,7 +199,7 @@ launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, 
     free(words);
     free(rows);
     free(ids);
-    return status == 0 ? 0 : LAUNCH_DENIED;
+    return status == 0 ? 0 : launch_swarm_deny(cluster, &why, fault);
 }
 
 // --- one engine ---
@@ -212,9 +224,12 @@ launch_container_hosts(const cluster_t *cluster, const survey_question_t *questi
     (void)question;
     if (!*cluster->context)
         return 0;
-    if (container_call(&engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &row,
-                       fault) != 0)
+    fault_t why = {{0}};
+    if (container_call(&engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &row, &why) !=
+        0) {
+        container_deny(&engine, &why, fault);
         return LAUNCH_DENIED;
+    }
     if (sscanf(row, "%255s %31s %lf %lld %31s", host.survey.facts.name, host.survey.facts.arch,
                &host.survey.facts.cores, &memory_bytes, version) == 5) {
         snprintf(host.state, sizeof host.state, "by %s '%.40s'",
@@ -229,6 +244,14 @@ launch_container_hosts(const cluster_t *cluster, const survey_question_t *questi
 }
 
 // --- slurm ---
+
+int
+launch_slurm_deny(const fault_t *why, fault_t *fault)
+{
+    fault_set(fault, "slurm does not answer: %s; is slurmctld up, and SLURM_CONF right?",
+              why->text);
+    return LAUNCH_DENIED;
+}
 
 // What all nodes said, and when.
 typedef struct answers {
@@ -249,7 +272,8 @@ static char *
 ask_nodes(const cluster_t *cluster, const survey_question_t *question, const char *list, int n,
           fault_t *fault)
 {
-    char nodes[32], tasks[32], names[4096], program[PATH_BYTES] = "/proc/self/exe";
+    char name[KEEPER_ID_BYTES + 16], nodes[32], tasks[32], names[4096],
+        program[PATH_BYTES] = "/proc/self/exe";
     ssize_t n_path = readlink("/proc/self/exe", program, sizeof program - 1);
     program[n_path > 0 ? n_path : 0] = 0;
     const char *folder = *cluster->data_folder ? cluster->data_folder : question->data_folder;
@@ -259,8 +283,9 @@ ask_nodes(const cluster_t *cluster, const survey_question_t *question, const cha
     // A node that cannot is to be told apart from all that can: no status of its own.
     const char *script = "\"$0\" doctor --facts --engines --registry \"$3\" --data-name \"$1\" "
                          "${2:+--data \"$2\"} 2>/dev/null || :";
+    snprintf(name, sizeof name, "dmlx-%s-doctor", question->run_id); // as clean() looks for it
     const char *words[32] = {"-J",
-                             "dmlx-doctor",
+                             name,
                              "--quiet",
                              "--immediate=10",
                              "--chdir=/",
@@ -277,7 +302,8 @@ ask_nodes(const cluster_t *cluster, const survey_question_t *question, const cha
                              question->registry ? question->registry : "",
                              NULL};
     char *answers = NULL;
-    if (call("srun", words, 3 * CONTAINER_CALL_MS, &answers, fault) != 0)
+    container_engine_t srun = {.program = "srun", .context = "", .say = question->say};
+    if (container_call(&srun, words, NULL, 3 * CONTAINER_CALL_MS, &answers, fault) != 0)
         return NULL;
     return answers;
 }
@@ -334,10 +360,10 @@ launch_slurm_hosts(const cluster_t *cluster, const survey_question_t *question, 
     char *names = NULL, *rows = NULL;
     answers_t answers = {.from_s = now_s()};
     fault_t why = {{0}};
-    if (call("sinfo", idle, CONTAINER_CALL_MS, &names, fault) != 0 ||
-        call("sinfo", all, CONTAINER_CALL_MS, &rows, fault) != 0) {
+    if (call("sinfo", idle, CONTAINER_CALL_MS, &names, &why) != 0 ||
+        call("sinfo", all, CONTAINER_CALL_MS, &rows, &why) != 0) {
         free(names);
-        return LAUNCH_DENIED;
+        return launch_slurm_deny(&why, fault);
     }
     int n = *names != '\0';
     for (char *at = names; *at; at++) {

@@ -4,6 +4,11 @@
 
 #include "runner/launch.h"
 
+// The service does not answer, for the reason given: the words for that, with what to do, here and
+// in prepare(). Return LAUNCH_DENIED.
+int launch_swarm_deny(const cluster_t *cluster, const fault_t *why, fault_t *fault);
+int launch_slurm_deny(const fault_t *why, fault_t *fault);
+
 // All nodes of the swarm that cluster.context leads to, as its manager knows them. Those that take
 // tasks run dmlx from the image, where the manager's engine has it.
 int launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question,

@@ -57,11 +57,8 @@ slurm_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *faul
     char *nodes = NULL;
     static const char *const words[] = {"-h", "-N",    "-t", "idle,alloc,mix,comp",
                                         "-o", "%N %c", NULL};
-    if (call("sinfo", words, CONTAINER_CALL_MS, &nodes, &why) != 0) {
-        fault_set(fault, "slurm does not answer: %s; is slurmctld up, and SLURM_CONF right?",
-                  why.text);
-        return LAUNCH_DENIED;
-    }
+    if (call("sinfo", words, CONTAINER_CALL_MS, &nodes, &why) != 0)
+        return launch_slurm_deny(&why, fault);
     n_nodes_up = 0;
     for (char *line = strtok(nodes, "\n"); line; line = strtok(NULL, "\n")) {
         int cores = 0;
@@ -196,7 +193,10 @@ allocate(allocation_t *allocation, const launch_cell_t *cell, fault_t *fault)
     }
     free(job);
     if (status != 0 || count_lines(allocation->nodes) < cell->n_nodes) {
-        fault_set(fault, "slurm lost the allocation of '%s': %s", cell->name, why.text);
+        fault_set(fault,
+                  "slurm lost the allocation of '%s': %s; 'sacct --name=%s' and slurmctld's log "
+                  "tell why",
+                  cell->name, *why.text ? why.text : "squeue does not list its nodes", name);
         return LAUNCH_FAILED;
     }
     find_address(allocation);

@@ -82,12 +82,8 @@ find_nodes(const cluster_t *cluster, bool with_managers, text_t *others, fault_t
     char *list = NULL;
     int status = container_call(&engine, words, NULL, CONTAINER_CALL_MS, &list, &why);
     free(filter);
-    if (status != 0) {
-        fault_set(fault, "no swarm answers%s%s%s: %s; cluster.context must lead to a manager",
-                  *cluster->context ? " by context '" : "", cluster->context,
-                  *cluster->context ? "'" : "", why.text);
-        return LAUNCH_DENIED;
-    }
+    if (status != 0)
+        return launch_swarm_deny(cluster, &why, fault);
     forget_nodes();
     nodes = memory_new(NODES_MAX * sizeof *nodes);
     for (char *line = strtok(list, "\n"); line; line = strtok(NULL, "\n")) {
@@ -296,8 +292,9 @@ swarm_supply(const cluster_t *cluster, const launch_need_t *need, fault_t *fault
         "--format", "{{.Hostname}} {{.Status}} {{.Availability}}",
         NULL};
     char *list = NULL;
-    if (container_call(&engine, managers, NULL, CONTAINER_CALL_MS, &list, fault) != 0)
-        return LAUNCH_DENIED;
+    fault_t why = {{0}};
+    if (container_call(&engine, managers, NULL, CONTAINER_CALL_MS, &list, &why) != 0)
+        return launch_swarm_deny(cluster, &why, fault);
     const char **names = memory_new((size_t)(n_lent_max + MANAGERS_MAX) * sizeof *names);
     int n = 0;
     for (; n < n_lent_max; n++)

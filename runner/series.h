@@ -15,6 +15,9 @@
 
 enum { SERIES_NO_JOBS = -1 };
 
+// Results go to SERIES_OUTPUT/NAME of the experiment unless another folder is named.
+#define SERIES_OUTPUT "results"
+
 // What the command line says about all its experiments.
 typedef struct series_options {
     option_list_t sets;
