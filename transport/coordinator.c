@@ -104,6 +104,7 @@ static int
 wait_until_finished(coordinator_t *coordinator, coordinator_fault_t *fault)
 {
     roster_refresh(coordinator);
+    int64_t looked_ms = link_now_ms();
     for (;;) {
         int n = inbox_drain(coordinator, DRAIN_MAX);
         inbox_note_refused(coordinator);
@@ -112,6 +113,10 @@ wait_until_finished(coordinator_t *coordinator, coordinator_fault_t *fault)
         if (is_finished(coordinator))
             return 0;
         int64_t now = link_now_ms();
+        /* Who was stopped, or slept with its host, cannot tell how long others were silent. */
+        if (now - looked_ms > coordinator->config.silence_ms / 2)
+            roster_refresh(coordinator);
+        looked_ms = now;
         /* Not while messages lie unread that may be signs of life, unless that is all the time: a
          * flood. */
         int64_t patience_ms = n < DRAIN_MAX ? 0 : coordinator->config.silence_ms / 2;
@@ -120,9 +125,9 @@ wait_until_finished(coordinator_t *coordinator, coordinator_fault_t *fault)
         if (coordinator->n_lost && !coordinator->ending)
             return roster_fault(coordinator, fault);
         int64_t next = coordinator->next_check_ms;
-        int64_t beat = now + coordinator->config.silence_ms / LINK_BEATS + 1;
-        if (coordinator->gate && beat < next) /* whom it turned away is told soon */
-            next = beat;
+        int64_t look = now + coordinator->config.silence_ms / LINK_BEATS + 1;
+        if (look < next) /* to find that it slept, and to tell soon whom the gate turned away */
+            next = look;
         if (coordinator->ending && coordinator->ending_deadline_ms < next)
             next = coordinator->ending_deadline_ms;
         if (link_wait(coordinator->pull_handle, NULL, coordinator->config.stop_fd,

@@ -121,11 +121,6 @@ void
 roster_check(coordinator_t *coordinator)
 {
     int64_t now = link_now_ms(), next = now + coordinator->config.silence_ms;
-    /* Who was stopped itself, or slept with its host, cannot tell how long others were silent. */
-    if (coordinator->last_check_ms &&
-        now - coordinator->last_check_ms > 2 * coordinator->config.silence_ms)
-        roster_refresh(coordinator);
-    coordinator->last_check_ms = now;
     for (uint32_t rank = 0; rank < coordinator->n; rank++) {
         place_t *place = &coordinator->places[rank];
         bool is_watched = coordinator->in_round ? place_is_awaited(coordinator, place)
@@ -146,7 +141,6 @@ roster_refresh(coordinator_t *coordinator)
     int64_t now = link_now_ms();
     for (uint32_t rank = 0; rank < coordinator->n; rank++)
         coordinator->places[rank].heard_ms = now;
-    coordinator->last_check_ms = now;
     coordinator->next_check_ms = 0;
 }
 

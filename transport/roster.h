@@ -74,7 +74,6 @@ struct coordinator {
     char *ending_text;
     int64_t ending_deadline_ms;
     int64_t next_check_ms; /* when a limit may have run out */
-    int64_t last_check_ms;
 };
 
 /* "worker 3 (w3 on node7)" into text. */

@@ -213,6 +213,47 @@ answer_in_turn(void *argument)
     return NULL;
 }
 
+enum { ASLEEP_MS = SILENCE_MS + SILENCE_MS / 4 };
+
+static bool
+take_and_sleep(void *context, const coordinator_update_t *update, transport_error_t *why)
+{
+    if (update->rank == 0)
+        poll(NULL, 0, ASLEEP_MS);
+    return take(context, update, why);
+}
+
+/* Neither beats nor answers while the machine sleeps, and a little longer. */
+static void *
+sleep_with_the_machine(void *argument)
+{
+    part_t *part = argument;
+    puppet_t puppet = enter(part);
+    wire_message_t update = puppet_round(&puppet, N);
+    poll(NULL, 0, ASLEEP_MS + SILENCE_MS / 4);
+    answer(&puppet, update, 1);
+    puppet_end(&puppet);
+    return NULL;
+}
+
+static void
+a_machine_that_slept_loses_nobody(void **state)
+{
+    (void)state;
+    seen_t seen = {0};
+    coordinator_t *coordinator = start(2, &seen);
+    part_t first = part_of(coordinator, "w0", 1), second = part_of(coordinator, "w1", 2);
+    script_t scripts[2] = {script_start(be_good, &first),
+                           script_start(sleep_with_the_machine, &second)};
+    assert_joined(coordinator);
+    coordinator_fault_t fault = {0};
+    int status = coordinator_round(coordinator, 1, parameters, N, take_and_sleep, &seen, &fault);
+    assert_string_equal(fault.error.text, "");
+    assert_int_equal(status, 0);
+    assert_int_equal(seen.n_updates, 2);
+    finish(coordinator, scripts, 2);
+}
+
 static void
 updates_are_taken_in_rank_order_whatever_order_they_come_in(void **state)
 {
@@ -1134,6 +1175,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(updates_are_taken_in_rank_order_whatever_order_they_come_in),
+        cmocka_unit_test(a_machine_that_slept_loses_nobody),
         cmocka_unit_test(ranks_go_by_the_identities_given),
         cmocka_unit_test(done_is_said_again_until_everybody_heard),
         cmocka_unit_test(a_worker_that_dies_is_named_after_the_silence),
