@@ -165,9 +165,14 @@ boot() {
     ! ip netns pids $prefix"$name" | grep -q . || until_true 5 no_process_in "$name" || die "host $name is up"
     rm -f "$folder/$name/docker.pid"
     host_up "$name"
-    until_true 20 in_ext ssh "$name" true || die "no sshd on $name"
-    ! grep -q '"yes" = yes' "$folder/$name/init.sh" || until_true 30 in_ext ssh "$name" docker version || die "no dockerd on $name"
+    until_true 120 in_ext ssh "$name" true || die "no sshd on $name"
+    ! grep -q '"yes" = yes' "$folder/$name/init.sh" || until_true 180 in_ext ssh "$name" docker version || die "no dockerd on $name"
     [ ! -f "$folder/slurm/slurmd-$name.pid" ] || on_host "$name" slurmd -N "$name" || die "no slurmd on $name"
+}
+
+# Not while a node that has just joined changes its own entry, or still joins.
+label() {
+    in_ext ssh mgr docker node update --label-add role=worker "$1"
 }
 
 swarm_up() {
@@ -181,7 +186,7 @@ swarm_up() {
     wait "${joining[@]}"
     in_ext docker context create swarm --docker host=ssh://mgr >/dev/null
     for name in w1 w2 w3; do
-        in_ext ssh mgr docker node update --label-add role=worker $name >/dev/null || die "no label on $name"
+        until_true 120 label $name || die "no label on $name"
     done
 }
 
@@ -242,7 +247,7 @@ CFG
     for name in w1 w2 w3; do
         on_host $name slurmd -N $name || die "no slurmd on $name"
     done
-    until_true 15 slurm_is_idle || die "slurm's nodes do not come up"
+    until_true 180 slurm_is_idle || die "slurm's nodes do not come up"
 }
 
 slurm_is_idle() {
@@ -278,8 +283,8 @@ up() {
         host_up "$name"
     done
     for name in "${names[@]}"; do
-        until_true 20 in_ext ssh "$name" true || die "no sshd on $name: $(cat "$folder/$name/sshd.log")"
-        [ $with_docker = no ] || until_true 30 in_ext ssh "$name" docker version ||
+        until_true 120 in_ext ssh "$name" true || die "no sshd on $name: $(cat "$folder/$name/sshd.log")"
+        [ $with_docker = no ] || until_true 180 in_ext ssh "$name" docker version ||
             die "no dockerd on $name: $(tail -3 "$folder/$name/dockerd.log")"
     done
     for part in "$@"; do

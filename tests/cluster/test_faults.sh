@@ -35,7 +35,7 @@ lost() {
     back=mend
     [ "$how" = cut ] || back=boot
     "$cluster" "$back" "$host" || fault "$host does not come back"
-    nothing_left "$how $host on $name" 30 "$run"
+    nothing_left "$how $host on $name" $patience_s "$run"
 }
 
 # unanswered NAME WORD…: dmlx is killed when the manager's daemon answers nobody for ten seconds, which is longer than the keeper

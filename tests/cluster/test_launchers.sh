@@ -81,7 +81,7 @@ chmod 755 there late
 doctor --launcher ssh --set "cluster.program=\"$work/there\"" || fault "doctor of a Pi: $(cat doctor.out)"
 grep -qE '^w1 .* 600  ondemand +83  volt throttled  cgroup' doctor.out || fault "the Pi's row: $(cat doctor.out)"
 expect_equal "notes of doctor, which come first" "note: host 'w1' holds note: host 'w1' has note: the clock of host 'w2' " \
-    "$(head -3 doctor.out | grep -oE "^note: (host '[a-z0-9]*' [a-z]*|the clock of host '[a-z0-9]*')" | tr '\n' ' ')"
+    "$(head -5 doctor.out | grep -oE "^note: (host '[a-z0-9]*' [a-z]*|the clock of host 'w2')" | tr '\n' ' ')"
 grep -qE "governor 'ondemand', so its clock varies; set 'performance'" doctor.out || fault "the governor: $(cat doctor.out)"
 grep -qE "clock of host 'w2' is -(5[0-9]|60)\.[0-9] s off" doctor.out || fault "the clock: $(cat doctor.out)"
 "$cluster" on w2 umount "$work/there"
@@ -105,7 +105,7 @@ expect_equal "doctor's status where a run would fail" 4 "$?"
 grep -q "problem: host 'w1' could not run dmlx" doctor.out || fault "doctor: $(cat doctor.out)"
 "$cluster" on mgr python3 -c 'import signal, socket # until the host goes down
 taken = socket.create_server(("", 7071)); print("taken", flush=True); signal.pause()' </dev/null >taken.out &
-wait_for_line taken.out taken 10 || fault "nobody takes the port"
+wait_for_line taken.out taken 60 || fault "nobody takes the port"
 doctor --launcher ssh --set cluster.coordinator=mgr --set cluster.port=7070
 expect_equal "doctor's status with a port taken" 4 "$?"
 expect_equal "what doctor says first" "problem: port 7070 or 7071 of host 'mgr' is taken; choose another cluster.port, or 0 for any" "$(head -1 doctor.out)"
@@ -124,6 +124,8 @@ case $parts in
 *slurm*)
     matrix slurm --launcher slurm
     side_by_side slurm_jobs --launcher slurm
+    nodes_are_idle() { [ "$("$cluster" ext sinfo -h -N -t idle -o %N | sort -u | wc -l)" = 3 ]; }
+    until_true $patience_s nodes_are_idle || fault "slurm's nodes do not come back"
     on_cluster doctor --launcher slurm c.cfg >doctor.out || fault "doctor of slurm: $(cat doctor.out)"
     expect_equal "nodes of slurm that doctor asked" 3 "$(grep -cE '^w[123]  *idle  *0\.1\.0 .*cgroup' doctor.out)"
     on_cluster doctor --launcher slurm --set cluster.program=/nowhere c.cfg >doctor.out
@@ -219,6 +221,8 @@ SH
     # A host that has lost its docker: for the swarm it is down, for itself nobody answers.
     "$cluster" ext docker context create w3 --docker host=ssh://w3 >/dev/null
     "$cluster" on w3 pkill -TERM -x dockerd
+    is_deaf() { ! "$cluster" ext docker --context w3 version >/dev/null 2>&1; }
+    until_true $patience_s is_deaf || fault "w3's docker lives on"
     refused "a host without docker" 4 "docker by context 'w3' does not answer" --launcher docker --set cluster.context=w3 \
         --set "cluster.data_folder=\"$DMLX_DATA\""
     is_down() { "$cluster" ext docker --context swarm node ls | grep -q 'w3 .*Down'; }

@@ -2,7 +2,7 @@
 # The time to an accuracy: what it is where the model has it, empty where it never does; and testing the model between
 # rounds changes neither the model nor T. The test set is large beside the other, so that its time could not hide.
 # times: when the accuracy was there, and T without the tests of the model
-N_TRAIN=300 N_TEST=800
+N_TRAIN=300 N_TEST=2400
 . "$SUPPORT/experiment.sh"
 
 # try NAME TARGET [OPTION…]: runs small.cfg once for one and for two nodes with that target.
@@ -50,7 +50,7 @@ for cell in n1-c1 n2-c2; do
     tests_s=$(column <(head -1 results/high/runs.csv; echo "$row") evaluation_s)
     rounds_s=$(awk -F, -v cell=$cell '$1 == cell && $5 == 0' results/high/rounds.csv |
         column <(head -1 results/high/rounds.csv; cat) round_s | awk '{ sum += $1 } END { print sum }')
-    is "$t_s - $rounds_s < 0.4 * $tests_s" ||
+    is "$t_s - $rounds_s < 0.6 * $tests_s" ||
         fault "$cell: T is $t_s s, its rounds took $rounds_s s, and the tests $tests_s s"
 done
 

@@ -25,7 +25,7 @@ trap finish EXIT
 
 # inside COMMAND: by a shell in the bare machine, in the clone; its mounts end with it.
 inside() {
-    timeout --foreground 600 unshare --mount --propagation private bash -ec '
+    timeout --foreground 1500 unshare --mount --propagation private bash -ec '
         mount -t proc proc "$0/proc" && mount --rbind /sys "$0/sys" && mount --rbind /dev "$0/dev"
         exec chroot "$0" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DMLX_CASE_MARK="$DMLX_CASE_MARK" \
             DMLX_DATA="$2" setsid --wait bash -c "cd /home/main && $1"' "$root" "$1" "$data"
@@ -58,7 +58,7 @@ inside 'build/release/runner/dmlx --version' || exit 1
 rows=$root/home/main/results/node_sweep/runs.csv
 inside 'make reproduce' >"$work/reproduce.log" 2>&1 &
 job=$!
-end=$((SECONDS + 500))
+end=$((SECONDS + 900))
 until grep -qs ',done,' "$rows"; do
     if [ "$SECONDS" -ge "$end" ] || ! [ -e "/proc/$job" ]; then
         tail -30 "$work/reproduce.log"

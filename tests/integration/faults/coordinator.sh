@@ -62,7 +62,7 @@ else
 fi
 # Who is held to have the coordinator killed is not to be missed by it before that, on a busy machine either.
 limits='join_s = 90; round_s = 90; silence_s = 60;'
-[ "$case" != hung ] || limits='join_s = 10; round_s = 10; silence_s = 2;'
+[ "$case" != hung ] || limits='join_s = 10; round_s = 10; silence_s = 5;'
 sed -i "s/join_s = 20; round_s = 30; silence_s = 4;/$limits/" tiny.cfg
 pause_at "$place"
 start_run "${options[@]}"
@@ -76,7 +76,7 @@ if [ "$case" = damaged_checkpoint ]; then
 fi
 if [ "$case" = hung ]; then
     # It stays as it is, and only dmlx run is there to miss it.
-    hung_s=$((10 + 2 * 2 + 1))
+    hung_s=$((10 + 2 * 5 + 1))
 elif [ "$case" = garbled ]; then
     # It says what is no record; that ends the attempt as its death does.
     echo nonsense >"/proc/$victim/fd/1"

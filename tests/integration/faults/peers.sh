@@ -44,7 +44,7 @@ intrude() {
     # Who has learned the coordinator's public key, but whose own is not on the list; and worker 0, which says that it is 2.
     (umask 077 && { grep -v '^peer' others/worker-2 && grep '^peer' keys/worker-2; } >unlisted)
     (umask 077 && sed 's/^name .*/name worker-2/' keys/worker-0 >renamed)
-    sed -i 's/silence_s = 4/silence_s = 20/' tiny.cfg
+    sed -i 's/silence_s = 4/silence_s = 20/; s/join_s = 20/join_s = 90/' tiny.cfg
     model=$(undisturbed)
     # The coordinator is held in its own phases until they are at its door; a worker, until it has dealt with them.
     held=worker-2:training:3
@@ -96,10 +96,11 @@ be_hostile() {
     averaging | writing) pause_at "coordinator:$phase:2" ;;
     esac
     pause_at "$held" coordinator:writing:5
-    start_run --set cluster.timeout.silence_s=60 --set cluster.timeout.join_s=90 --set cluster.timeout.round_s=90 "$@"
+    start_run --set cluster.timeout.silence_s=300 --set cluster.timeout.join_s=300 --set cluster.timeout.round_s=300 "$@"
     if [[ $phase = @(averaging|writing) ]]; then await_pause "coordinator:$phase:2"; else await_pause "$held"; fi
     coordinator=$(role_pid serve)
-    endpoint=$(tr '\0' '\n' <"/proc/$(role_pid worker-1)/cmdline" | grep '^tcp://')
+    until_true 20 has_role worker-1 || fault "no worker 1"
+    endpoint=$(tr '\0' '\n' <"/proc/$role/cmdline" | grep '^tcp://')
     before=$(awk '$1 == "VmRSS:" { print $2 }' "/proc/$coordinator/status")
     python3 "$SUPPORT/hostile.py" "$endpoint" "$n" &
     hostile=$!
