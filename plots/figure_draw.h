@@ -53,8 +53,8 @@ figure_draw_t figure_roof;
 figure_draw_t figure_by_axis;
 
 // The head of a script: what it is, the style, the title with the setting beneath it, and what its
-// error bars and bands are. With
-// `n_panels` above one it is a multiplot of that many columns, and each panel sets its own title.
+// error bars and bands are. With `n_panels` above one it is a multiplot of that many columns, and
+// each panel sets its own title.
 void figure_begin(const figure_source_t *source, figure_t *figure, const char *title,
                   size_t n_panels);
 // The same with a note behind the setting, "" for none.

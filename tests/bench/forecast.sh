@@ -1,8 +1,8 @@
 #!/bin/bash
 # forecast.sh DMLX [RESULTS]: how far the forecast and the simulator are off, held against what was measured. It runs
 # experiments/forecast.cfg (or takes RESULTS, a folder of such results), hides all cells of more than four nodes, lets
-# `dmlx predict` and `dmlx simulate` speak of one to eight, and says by how much they miss T. It
-# ends with 1 where they miss the goals, as judge_forecast.sh has them.
+# `dmlx predict` and `dmlx simulate` speak of one to eight, and says by how much they miss T. It ends with 1
+# where they miss the goals, as judge_forecast.sh has them.
 #   FORECAST_CSV=FILE   the rows as CSV too
 #   FORECAST_RUN="…"    further words for dmlx run, such as --set matrix.repeats=5
 set -euo pipefail
