@@ -65,8 +65,10 @@ limits='join_s = 90; round_s = 90; silence_s = 60;'
 [ "$case" != hung ] || limits='join_s = 10; round_s = 10; silence_s = 5;'
 sed -i "s/join_s = 20; round_s = 30; silence_s = 4;/$limits/" tiny.cfg
 pause_at "$place"
+began=${EPOCHREALTIME/./}
 start_run "${options[@]}"
 await_pause "$place"
+held=${EPOCHREALTIME/./}
 victim=$paused
 [ "${place%%:*}" != worker-1 ] || victim=$(role_pid serve)
 if [ "$case" = damaged_checkpoint ]; then
@@ -74,6 +76,11 @@ if [ "$case" = damaged_checkpoint ]; then
     until_true 20 grep -qsaE '"round": ?2\b' $run_folder/checkpoint || fault "no checkpoint of round 2"
     echo more >>$run_folder/checkpoint
 fi
+if [ "$case" = training ]; then
+    # Seconds in which round 3 goes on, to be lost with it: not awaited for anything, but looked for in T below.
+    nap 3
+fi
+lost=$((${EPOCHREALTIME/./} - held))
 if [ "$case" = hung ]; then
     # It stays as it is, and only dmlx run is there to miss it.
     hung_s=$((10 + 2 * 5 + 1))
@@ -84,6 +91,7 @@ else
     kill -KILL "$victim"
 fi
 finish_run
+all=$((${EPOCHREALTIME/./} - began))
 if [ "$case" = by_a_later_run ]; then
     expect_equal "status without retries" 1 "$status"
     start_run "${options[@]}"
@@ -115,3 +123,7 @@ esac
 awk -F, -v a="$(column results/tiny/runs.csv attempt | tail -1)" \
     'NR == FNR { if ($3 == a && !seen[$4]++) sum += $10; next } $5 == a { exit !($8 >= 0.9 * sum) }' \
     results/tiny/rounds.csv results/tiny/runs.csv || fault "T is less than its rounds: $(cat row)"
+# Nor what the attempt that died had begun behind its last whole round.
+[ "$case" != training ] ||
+    awk -v all="$all" -v lost="$lost" -F, '{ exit !($8 <= (all - lost) / 1e6) }' row ||
+    fault "T has time that was lost (of $all us, $lost): $(cat row)"
