@@ -9,6 +9,7 @@
 #include "plots/laws.h"
 #include "plots/line.h"
 #include "plots/memory.h"
+#include "plots/prediction.h"
 
 // The numbers of nodes an inflection point is looked for at, and the terms of both models there,
 // which are the same for all draws.
@@ -209,9 +210,16 @@ answer(const laws_t *work, const laws_t *overhead, fit_function_t *function, ask
     return laws_answer(work, overhead, ask_pair, &(pair_t){function, ask});
 }
 
+// The laws of work and of overhead; with draws of their means, and with those of one further run.
+typedef struct {
+    laws_t work, overhead, run_work, run_overhead;
+} basis_t;
+
 static forecast_row_t
-row_of(const laws_t *work, const laws_t *overhead, double nodes, double cores_a_node)
+row_of(const basis_t *basis, double nodes, double cores_a_node)
 {
+    const laws_t *work = &basis->work;
+    const laws_t *overhead = &basis->overhead;
     const ask_t ask = {.at = place(nodes, cores_a_node),
                        .other = place(1.0, cores_a_node),
                        .cores_a_node = cores_a_node};
@@ -224,6 +232,10 @@ row_of(const laws_t *work, const laws_t *overhead, double nodes, double cores_a_
         .overhead_share = answer(work, overhead, ask_share, ask),
         .speedup = answer(work, overhead, ask_speedup, ask),
         .efficiency = answer(work, overhead, ask_efficiency, ask),
+        .run_t_s = answer(&basis->run_work, &basis->run_overhead, ask_time, ask),
+        .run_work_s = answer(&basis->run_work, &basis->run_overhead, ask_work, ask),
+        .run_overhead_s = answer(&basis->run_work, &basis->run_overhead, ask_overhead, ask),
+        .run_overhead_share = answer(&basis->run_work, &basis->run_overhead, ask_share, ask),
     };
 }
 
@@ -265,11 +277,11 @@ fill_one_more_core(forecast_t *forecast, const laws_t *work, const laws_t *overh
 }
 
 static int
-fill(forecast_t *forecast, const laws_t *work, const laws_t *overhead, const double *nodes,
-     size_t n, plots_error_t *error)
+fill(forecast_t *forecast, const basis_t *basis, const double *nodes, size_t n,
+     plots_error_t *error)
 {
-    const fit_t *w = &work->fits[0];
-    const fit_t *o = &overhead->fits[0];
+    const fit_t *w = &basis->work.fits[0];
+    const fit_t *o = &basis->overhead.fits[0];
     if (!w->is_good || !o->is_good)
         return plots_fail(error, PLOTS_EMPTY,
                           "cannot forecast from '%s': %s: %s; measure more numbers of nodes%s",
@@ -281,15 +293,36 @@ fill(forecast_t *forecast, const laws_t *work, const laws_t *overhead, const dou
     forecast->overhead_error = o->held_out_error;
     forecast->rows = plots_alloc(n, sizeof *forecast->rows);
     for (size_t i = 0; i < n; i++) {
-        forecast->rows[i] = row_of(work, overhead, nodes[i], forecast->cores_a_node);
+        forecast->rows[i] = row_of(basis, nodes[i], forecast->cores_a_node);
         forecast->rows[i].is_measured = nodes[i] <= forecast->largest;
     }
     forecast->n_rows = n;
-    fill_inflections(forecast, work, overhead);
+    fill_inflections(forecast, &basis->work, &basis->overhead);
     const bool has_bands = w->draws != NULL && o->draws != NULL;
+    const bool has_runs =
+        basis->run_work.fits[0].draws != NULL && basis->run_overhead.fits[0].draws != NULL;
     forecast->note =
-        plots_copy(has_bands ? "" : "as many sizes as parameters: no bands; measure more");
+        plots_copy(!has_bands  ? "as many sizes as parameters: no bands; measure more"
+                   : !has_runs ? "too few repeats to tell how one run strays; measure more"
+                               : "");
     return PLOTS_OK;
+}
+
+// From the laws that are forecast by; with the spread of the line's runs, whichever they are.
+static int
+fill_by(forecast_t *forecast, const line_t *line, const laws_t *work, const laws_t *overhead,
+        const double *nodes, size_t n, plots_error_t *error)
+{
+    prediction_t prediction = prediction_of(line, QUANTITY_WORK, QUANTITY_OVERHEAD);
+    basis_t basis = {.work = *work,
+                     .overhead = *overhead,
+                     .run_work = prediction_laws(work, prediction.first),
+                     .run_overhead = prediction_laws(overhead, prediction.second)};
+    const int result = fill(forecast, &basis, nodes, n, error);
+    laws_clear(&basis.run_work);
+    laws_clear(&basis.run_overhead);
+    prediction_clear(&prediction);
+    return result;
 }
 
 // What the set was measured on, and which values of its further axes the line of nodes has.
@@ -330,8 +363,8 @@ forecast_line(const line_t *line, const summary_t *const *summaries, size_t n_su
     laws_t work_grid = grid_laws(summaries, n_summaries, line, QUANTITY_WORK, LAWS_OF_WORK_GRID);
     laws_t overhead_grid =
         grid_laws(summaries, n_summaries, line, QUANTITY_OVERHEAD, LAWS_OF_OVERHEAD_GRID);
-    const int result = fill(forecast, is_on_line ? &work : &work_grid,
-                            is_on_line ? &overhead : &overhead_grid, nodes, n, error);
+    const int result = fill_by(forecast, line, is_on_line ? &work : &work_grid,
+                               is_on_line ? &overhead : &overhead_grid, nodes, n, error);
     if (result == PLOTS_OK)
         fill_one_more_core(forecast, &work_grid, &overhead_grid);
     laws_clear(&work);

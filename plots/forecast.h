@@ -4,7 +4,10 @@
  * Work and overhead are foretold apart, each by the model that foretells its held-out largest size
  * best, and T = W + O. A band spans every model that does about as well there, since hold-out
  * cannot tell them apart. At the cores a node of the longest line of nodes, models of nodes alone
- * are used; elsewhere models of nodes and cores at once, fitted to all cells. */
+ * are used; elsewhere models of nodes and cores at once, fitted to all cells.
+ *
+ * Beside each band of the mean stands the prediction interval of one further run, which strays from
+ * it as the repeats of that line did. */
 #ifndef PLOTS_FORECAST_H
 #define PLOTS_FORECAST_H
 
@@ -23,7 +26,9 @@ typedef struct {
     fit_value_t overhead_share;
     fit_value_t speedup;    // against one node of as many cores
     fit_value_t efficiency; // speedup a node
-    bool is_measured;       // within the nodes that were measured
+    // The same with the prediction interval of one further run (prediction.h).
+    fit_value_t run_t_s, run_work_s, run_overhead_s, run_overhead_share;
+    bool is_measured; // within the nodes that were measured
 } forecast_row_t;
 
 typedef struct {
@@ -64,8 +69,9 @@ size_t forecast_parse_nodes(const char *text, double **nodes);
 
 // The rows as a table with the inflection points beneath, the caller frees it.
 grid_t *forecast_grid(const forecast_t *forecast);
-// All of them, in any format. CSV and JSON have full numbers and the ends of all bands; CSV has a
-// column for each further axis, and JSON is an array where there are several.
+// All of them, in any format. CSV and JSON have full numbers and the ends of all bands (95 %):
+// `_low` and `_high` are those of the mean, `_run_low` and `_run_high` of one further run. CSV has
+// a column for each further axis, and JSON is an array where there are several.
 void forecasts_draft(forecast_t *const *forecasts, size_t n, table_format_t format, draft_t *draft);
 
 #endif

@@ -8,14 +8,20 @@
 #include "plots/forecast.h"
 #include "plots/memory.h"
 
+// "[11.9, 12.8]"; NULL where there is none.
+static char *
+band_of(fit_value_t value, int decimals)
+{
+    if (!isfinite(value.low) || !isfinite(value.high))
+        return NULL;
+    return plots_format("[%.*f, %.*f]", decimals, value.low, decimals, value.high);
+}
+
 // "12.3 [11.9, 12.8]" in two parts.
 static void
 set_value(grid_t *grid, size_t column, fit_value_t value, int decimals)
 {
-    char *band = NULL;
-    if (isfinite(value.low) && isfinite(value.high))
-        band = plots_format("[%.*f, %.*f]", decimals, value.low, decimals, value.high);
-    grid_set(grid, column, plots_format("%.*f", decimals, value.value), band);
+    grid_set(grid, column, plots_format("%.*f", decimals, value.value), band_of(value, decimals));
 }
 
 static int
@@ -72,27 +78,34 @@ forecast_grid(const forecast_t *forecast)
               forecast->cores_a_node == 1.0 ? "core" : "cores");
     for (size_t i = 0; i < forecast->n_axes; i++)
         draft_add(&title, ", %s %s", forecast->axes[i], forecast->values[i]);
-    grid_t *grid = grid_new(title.text, 8);
+    static const char *const headers[] = {"nodes", "",   "T s", "T of one run", "W s",
+                                          "O s",   "O%", "S",   "S/n"};
+    enum { N_HEADERS = sizeof headers / sizeof *headers };
+    grid_t *grid = grid_new(title.text, N_HEADERS);
     draft_clear(&title);
     grid->subtitle = plots_copy(forecast->setting);
-    static const char *const headers[] = {"nodes", "", "T s", "W s", "O s", "O%", "S", "S/n"};
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < N_HEADERS; i++)
         grid_header(grid, i, headers[i], i == 1);
     for (size_t i = 0; i < forecast->n_rows; i++) {
         const forecast_row_t *row = &forecast->rows[i];
         grid_row(grid, false);
         grid_set(grid, 0, plots_format("%.0f", row->nodes), NULL);
         grid_set(grid, 1, plots_copy(row->is_measured ? "·" : ""), NULL);
-        set_value(grid, 2, row->t_s, decimals_of(row->t_s.value));
-        set_value(grid, 3, row->work_s, decimals_of(row->work_s.value));
-        set_value(grid, 4, row->overhead_s, decimals_of(row->overhead_s.value));
-        grid_set(grid, 5, plots_format("%.2f", row->overhead_share.value), NULL);
-        set_value(grid, 6, row->speedup, 2);
-        grid_set(grid, 7, plots_format("%.2f", row->efficiency.value), NULL);
+        const int decimals = decimals_of(row->t_s.value);
+        set_value(grid, 2, row->t_s, decimals);
+        grid_set(grid, 3, band_of(row->run_t_s, decimals), NULL);
+        set_value(grid, 4, row->work_s, decimals_of(row->work_s.value));
+        set_value(grid, 5, row->overhead_s, decimals_of(row->overhead_s.value));
+        grid_set(grid, 6, plots_format("%.2f", row->overhead_share.value), NULL);
+        set_value(grid, 7, row->speedup, 2);
+        grid_set(grid, 8, plots_format("%.2f", row->efficiency.value), NULL);
     }
     draft_t *notes = &grid->notes;
-    draft_add(notes, "Mean with its 95 %% band, that of O%% and S/n in CSV; · lies within what was "
-                     "measured.\n");
+    draft_add(
+        notes,
+        "Mean with its 95 %% confidence band, that of O%% and S/n in CSV; T of one run: 95 %% "
+        "prediction interval of one\nfurther run, that of W, O and O%% in CSV; · lies within "
+        "what was measured.\n");
     add_point(notes, "Overhead outgrows work", forecast->overhead_exceeds_work);
     add_point(notes, "T is least", forecast->least_time);
     add_point(notes, "Efficiency falls below a half", forecast->half_efficiency);
@@ -108,22 +121,24 @@ forecast_grid(const forecast_t *forecast)
 typedef struct {
     const char *name;
     size_t offset;
+    size_t run_offset; // of one further run; for the first N_RUN_COLUMNS
 } column_t;
 
 static const column_t COLUMNS[] = {
-    {"t_s", offsetof(forecast_row_t, t_s)},
-    {"work_s", offsetof(forecast_row_t, work_s)},
-    {"overhead_s", offsetof(forecast_row_t, overhead_s)},
-    {"overhead_share", offsetof(forecast_row_t, overhead_share)},
-    {"speedup", offsetof(forecast_row_t, speedup)},
-    {"efficiency", offsetof(forecast_row_t, efficiency)},
+    {"t_s", offsetof(forecast_row_t, t_s), offsetof(forecast_row_t, run_t_s)},
+    {"work_s", offsetof(forecast_row_t, work_s), offsetof(forecast_row_t, run_work_s)},
+    {"overhead_s", offsetof(forecast_row_t, overhead_s), offsetof(forecast_row_t, run_overhead_s)},
+    {"overhead_share", offsetof(forecast_row_t, overhead_share),
+     offsetof(forecast_row_t, run_overhead_share)},
+    {"speedup", offsetof(forecast_row_t, speedup), 0},
+    {"efficiency", offsetof(forecast_row_t, efficiency), 0},
 };
-enum { N_COLUMNS = sizeof COLUMNS / sizeof *COLUMNS };
+enum { N_COLUMNS = sizeof COLUMNS / sizeof *COLUMNS, N_RUN_COLUMNS = 4 };
 
 static const fit_value_t *
-value_at(const forecast_row_t *row, size_t column)
+value_at(const forecast_row_t *row, size_t offset)
 {
-    return (const fit_value_t *)(const void *)((const char *)row + COLUMNS[column].offset);
+    return (const fit_value_t *)(const void *)((const char *)row + offset);
 }
 
 static void
@@ -137,7 +152,18 @@ add_csv_header(const forecast_t *forecast, draft_t *draft)
     draft_add(draft, ",nodes,cores,is_measured");
     for (size_t i = 0; i < N_COLUMNS; i++)
         draft_add(draft, ",%s,%s_low,%s_high", COLUMNS[i].name, COLUMNS[i].name, COLUMNS[i].name);
+    for (size_t i = 0; i < N_RUN_COLUMNS; i++)
+        draft_add(draft, ",%s_run_low,%s_run_high", COLUMNS[i].name, COLUMNS[i].name);
     draft_add(draft, "\n");
+}
+
+static void
+add_numbers(draft_t *draft, const double *numbers, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        draft_add(draft, ",");
+        csv_add_number(draft, numbers[i]);
+    }
 }
 
 static void
@@ -152,12 +178,12 @@ add_csv(const forecast_t *forecast, draft_t *draft)
         }
         draft_add(draft, ",%.0f,%.9g,%s", row->nodes, row->cores, row->is_measured ? "yes" : "no");
         for (size_t j = 0; j < N_COLUMNS; j++) {
-            const fit_value_t *value = value_at(row, j);
-            const double numbers[] = {value->value, value->low, value->high};
-            for (size_t k = 0; k < 3; k++) {
-                draft_add(draft, ",");
-                csv_add_number(draft, numbers[k]);
-            }
+            const fit_value_t *value = value_at(row, COLUMNS[j].offset);
+            add_numbers(draft, (const double[]){value->value, value->low, value->high}, 3);
+        }
+        for (size_t j = 0; j < N_RUN_COLUMNS; j++) {
+            const fit_value_t *value = value_at(row, COLUMNS[j].run_offset);
+            add_numbers(draft, (const double[]){value->low, value->high}, 2);
         }
         draft_add(draft, "\n");
     }
@@ -180,18 +206,29 @@ json_value(fit_value_t value)
 }
 
 static json_t *
+json_row(const forecast_row_t *row)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "nodes", json_real(row->nodes));
+    json_object_set_new(object, "cores", json_real(row->cores));
+    for (size_t i = 0; i < N_COLUMNS; i++) {
+        json_t *value = json_value(*value_at(row, COLUMNS[i].offset));
+        if (i < N_RUN_COLUMNS) {
+            const fit_value_t *run = value_at(row, COLUMNS[i].run_offset);
+            json_object_set_new(value, "run_low", json_number_or_null(run->low));
+            json_object_set_new(value, "run_high", json_number_or_null(run->high));
+        }
+        json_object_set_new(object, COLUMNS[i].name, value);
+    }
+    return object;
+}
+
+static json_t *
 json_forecast(const forecast_t *forecast)
 {
     json_t *rows = json_array();
-    for (size_t i = 0; i < forecast->n_rows; i++) {
-        json_t *object = json_object();
-        json_object_set_new(object, "nodes", json_real(forecast->rows[i].nodes));
-        json_object_set_new(object, "cores", json_real(forecast->rows[i].cores));
-        for (size_t j = 0; j < N_COLUMNS; j++)
-            json_object_set_new(object, COLUMNS[j].name,
-                                json_value(*value_at(&forecast->rows[i], j)));
-        json_array_append_new(rows, object);
-    }
+    for (size_t i = 0; i < forecast->n_rows; i++)
+        json_array_append_new(rows, json_row(&forecast->rows[i]));
     json_t *whole = json_object();
     json_object_set_new(whole, "set", json_string(forecast->set));
     for (size_t i = 0; i < forecast->n_axes; i++)

@@ -31,10 +31,10 @@ typedef struct {
     size_t n_terms;      // basis functions; also the fewest different sizes it can be fitted to
     size_t least_sizes;  // where more are needed; else 0
     const char *parameters[MODEL_TERMS_MAX]; // names of what `derive` gives, units last
-    bool is_logarithmic;                     // fitted to log y, as spreadsheets fit an exponential
-    bool is_nonnegative;                     // coefficients are times, which cannot be negative
-    bool is_relative;   // residuals count as shares of y: the noise of a time grows with it
-    bool needs_company; // not defined for a single node, whose points are left out
+    bool is_logarithmic; // fitted to log y, as spreadsheets fit an exponential; the first term is 1
+    bool is_nonnegative; // coefficients are times, which cannot be negative
+    bool is_relative;    // residuals count as shares of y: the noise of a time grows with it
+    bool needs_company;  // not defined for a single node, whose points are left out
     // The n_terms basis functions there.
     void (*basis)(const model_place_t *at, double *terms);
     // Parameters that mean something from the coefficients of the basis.
