@@ -4,25 +4,33 @@
 
 #include "plots/figure_draw.h"
 #include "plots/memory.h"
+#include "plots/prediction.h"
 
 // ---- figure 10 ----
 
 typedef struct {
     fit_t linear, exponential;
+    bool has_runs; // whether it is known how one run strays
 } regressions_t;
 
+// With the band of the mean, and the prediction interval of one further run.
 static void
-add_times(const line_t *line, const char *series, quantity_t quantity, draft_t *csv)
+add_curve(const fit_t *fit, const prediction_t *prediction, const char *side, const line_t *line,
+          draft_t *csv)
 {
-    for (size_t i = 0; i < line->n; i++)
-        figure_point(csv, series, line_x(line, i), line_cell(line, i)->quantities[quantity]);
-}
-
-static void
-add_curve(const fit_t *fit, const char *side, const line_t *line, draft_t *csv)
-{
+    enum { STEPS = 50 };
     char *series = plots_format("%s %s", side, fit->model->name);
-    figure_curve(csv, series, fit, line_x(line, 0), line_x(line, line->n - 1), 50);
+    fit_t run = prediction_fit(fit, prediction->first);
+    const double from = line_x(line, 0);
+    const double to = line_x(line, line->n - 1);
+    for (int i = 0; fit->is_good && i <= STEPS; i++) {
+        const double x = from + (to - from) * i / STEPS;
+        const fit_value_t mean = fit_predict(fit, x);
+        const fit_value_t one = fit_predict(&run, x);
+        figure_row(csv, series, (double[]){x, mean.value, mean.low, mean.high, one.low, one.high},
+                   6);
+    }
+    fit_clear(&run);
     free(series);
 }
 
@@ -32,12 +40,39 @@ add_side(const line_t *line, const char *side, draft_t *csv)
     size_t n;
     fit_point_t *points = line_points(line, QUANTITY_T, &n);
     regressions_t r = {fit_model(model_named("linear"), points, n),
-                       fit_model(model_named("exponential"), points, n)};
+                       fit_model(model_named("exponential"), points, n), false};
     free(points);
-    add_times(line, side, QUANTITY_T, csv);
-    add_curve(&r.linear, side, line, csv);
-    add_curve(&r.exponential, side, line, csv);
+    prediction_t prediction = prediction_of(line, QUANTITY_T, QUANTITY_T);
+    r.has_runs = prediction.first != NULL;
+    for (size_t i = 0; i < line->n; i++) {
+        const estimate_t t = line_cell(line, i)->quantities[QUANTITY_T];
+        figure_row(csv, side, (double[]){line_x(line, i), t.mean, t.low, t.high, NAN, NAN}, 6);
+    }
+    add_curve(&r.linear, &prediction, side, line, csv);
+    add_curve(&r.exponential, &prediction, side, line, csv);
+    prediction_clear(&prediction);
     return r;
+}
+
+static void
+add_band(draft_t *script, const char *series, const char *color)
+{
+    figure_plot(script, series, "cores", "'t_low_s':'t_high_s'",
+                "filledcurves linecolor rgb %s fillstyle transparent solid 0.13 notitle", color);
+}
+
+// The ends of the prediction interval; none where no cell has repeats.
+static void
+add_further_run(draft_t *script, const fit_t *fit, const char *side, const char *color)
+{
+    if (!fit->is_good)
+        return;
+    char *series = plots_format("%s %s", side, fit->model->name);
+    figure_plot(script, series, "cores", "'t_run_low_s'",
+                "lines linecolor rgb %s dashtype 3 title 'one further run, 95 %%'", color);
+    figure_plot(script, series, "cores", "'t_run_high_s'",
+                "lines linecolor rgb %s dashtype 3 notitle", color);
+    free(series);
 }
 
 static void
@@ -48,8 +83,7 @@ add_regression(draft_t *script, const fit_t *fit, const char *side, const char *
         return;
     char *series = plots_format("%s %s", side, fit->model->name);
     char *equation = fit_equation(fit);
-    figure_plot(script, series, "cores", "'t_low_s':'t_high_s'",
-                "filledcurves linecolor rgb %s fillstyle transparent solid 0.13 notitle", color);
+    add_band(script, series, color);
     figure_plot(script, series, "cores", "'t_s'",
                 "lines linecolor rgb %s linewidth 2 dashtype %s title '%s, R² = %.3f'", color, dash,
                 equation, fit->r_squared);
@@ -80,6 +114,8 @@ add_panel(draft_t *script, const line_t *line, const regressions_t *r, const cha
     add_regression(script, &r->linear, side, is_reference ? "grey" : "orange", "2");
     add_regression(script, &r->exponential, side, is_reference ? "black" : "green",
                    is_reference ? "4" : "1");
+    if (r->has_runs)
+        add_further_run(script, &r->exponential, side, is_reference ? "black" : "green");
     figure_bars(script, side, "cores", "'t_s':'t_low_s':'t_high_s'", points);
     figure_plot(script, side, "cores", "'t_s'",
                 "points linecolor rgb %s pointtype 7 pointsize 1.1 title '%s'", points, name);
@@ -87,7 +123,8 @@ add_panel(draft_t *script, const line_t *line, const regressions_t *r, const cha
 }
 
 // A line for each value of the further axes: the exponential alone, the better of the two in the
-// paper. Its band is in the CSV: four that overlap would hide what they belong to.
+// paper, with its band. What one further run takes is in the CSV: with it, four would be sixteen
+// lines.
 static bool
 draw_family(const figure_source_t *source, const figure_family_t *family, figure_t *figure)
 {
@@ -97,7 +134,7 @@ draw_family(const figure_source_t *source, const figure_family_t *family, figure
     figure_begin_with(source, figure, title, 1, family->note);
     free(title);
     draft_t *script = &figure->script;
-    draft_add(&figure->csv, "series,cores,t_s,t_low_s,t_high_s\n");
+    draft_add(&figure->csv, "series,cores,t_s,t_low_s,t_high_s,t_run_low_s,t_run_high_s\n");
     double top = 0.0;
     double from = INFINITY;
     double to = 0.0;
@@ -123,6 +160,7 @@ draw_family(const figure_source_t *source, const figure_family_t *family, figure
         char *label = line_label(line);
         char *key = plots_format(r.exponential.is_good ? "%s: %s, R² = %.3f" : "%s", label,
                                  equation, r.exponential.r_squared);
+        add_band(script, curve, color);
         figure_plot(script, curve, "cores", "'t_s'", "lines linecolor rgb %s linewidth 2 notitle",
                     color);
         figure_bars(script, series, "cores", "'t_s':'t_low_s':'t_high_s'", color);
@@ -145,7 +183,7 @@ static bool
 draw_regressions(const figure_source_t *source, const line_t *line, const line_t *other,
                  figure_t *figure)
 {
-    draft_add(&figure->csv, "series,cores,t_s,t_low_s,t_high_s\n");
+    draft_add(&figure->csv, "series,cores,t_s,t_low_s,t_high_s,t_run_low_s,t_run_high_s\n");
     regressions_t r = add_side(line, "measured", &figure->csv);
     char *title = plots_format("Training time by cores on %.4g %s: linear and exponential "
                                "regression",
@@ -186,7 +224,8 @@ figure_regressions(const figure_source_t *source, const char *axis, figure_t *fi
 static double
 add_work(const line_t *line, const char *series, draft_t *csv)
 {
-    add_times(line, series, QUANTITY_WORK, csv);
+    for (size_t i = 0; i < line->n; i++)
+        figure_point(csv, series, line_x(line, i), line_cell(line, i)->quantities[QUANTITY_WORK]);
     double best = INFINITY;
     for (size_t i = 0; i < line->n; i++)
         best = fmin(best, line_cell(line, i)->quantities[QUANTITY_WORK].mean * line_x(line, i));

@@ -4,6 +4,11 @@
 
 #include "plots/figure_draw.h"
 #include "plots/memory.h"
+#include "plots/prediction.h"
+
+#define COLUMNS                                                                                    \
+    "series,nodes,work_share,work_low,work_high,overhead_share,overhead_low,overhead_high,"        \
+    "overhead_run_low,overhead_run_high,label\n"
 
 typedef struct {
     const model_t *work, *overhead;
@@ -68,20 +73,33 @@ nodes_at(double from, double to, int step)
     return from * pow(to / from, (double)step / STEPS);
 }
 
+// `run` has the prediction interval of one further run, NAN where there is none.
 static void
-add_share_row(const char *series, double nodes, fit_value_t o, draft_t *csv)
+add_share_row(const char *series, double nodes, fit_value_t o, fit_value_t run, draft_t *csv)
 {
-    const double numbers[] = {nodes, 1 - o.value, 1 - o.high, 1 - o.low, o.value, o.low, o.high};
+    const double numbers[] = {nodes, 1 - o.value, 1 - o.high, 1 - o.low, o.value,
+                              o.low, o.high,      run.low,    run.high};
     figure_row_text(csv, series, numbers, sizeof numbers / sizeof *numbers, "");
 }
 
-static void
-add_model(const fits_extrapolation_t *e, double to, const char *series, draft_t *csv)
+// Returns whether the prediction interval of one further run is known.
+static bool
+add_model(const line_t *line, const fits_extrapolation_t *e, double to, const char *series,
+          draft_t *csv)
 {
+    prediction_t prediction = prediction_of(line, QUANTITY_WORK, QUANTITY_OVERHEAD);
+    laws_t work = prediction_laws(&e->work, prediction.first);
+    laws_t overhead = prediction_laws(&e->overhead, prediction.second);
     for (int i = 0; is_good(e) && i <= STEPS; i++) {
         double nodes = nodes_at(2.0, to, i);
-        add_share_row(series, nodes, laws_answer(&e->work, &e->overhead, share_at, &nodes), csv);
+        add_share_row(series, nodes, laws_answer(&e->work, &e->overhead, share_at, &nodes),
+                      laws_answer(&work, &overhead, share_at, &nodes), csv);
     }
+    const bool has_runs = work.fits[0].draws != NULL && overhead.fits[0].draws != NULL;
+    laws_clear(&work);
+    laws_clear(&overhead);
+    prediction_clear(&prediction);
+    return has_runs;
 }
 
 static void
@@ -91,7 +109,7 @@ add_regression(const fits_extrapolation_t *e, double to, draft_t *csv)
     for (int i = 0; is_fitted && i <= STEPS; i++) {
         double nodes = nodes_at(1.0, to, i);
         add_share_row("regression", nodes, share_at(&e->paper_work, &e->paper_overhead, &nodes),
-                      csv);
+                      (fit_value_t){NAN, NAN, NAN}, csv);
     }
 }
 
@@ -102,7 +120,8 @@ add_share_points(const line_t *line, const char *series, draft_t *csv)
         const estimate_t *q = line_cell(line, i)->quantities;
         const estimate_t w = q[QUANTITY_WORK_SHARE];
         const estimate_t o = q[QUANTITY_OVERHEAD_SHARE];
-        const double numbers[] = {line_x(line, i), w.mean, w.low, w.high, o.mean, o.low, o.high};
+        const double numbers[] = {line_x(line, i), w.mean, w.low, w.high, o.mean,
+                                  o.low,           o.high, NAN,   NAN};
         figure_row_text(csv, series, numbers, sizeof numbers / sizeof *numbers, "");
     }
 }
@@ -130,7 +149,7 @@ add_mark(fit_value_t crossing, double to, const char *series, const char *what, 
     char *label = crossing_label(what, crossing);
     const double low = isnan(crossing.low) ? crossing.value : crossing.low;
     const double high = isnan(crossing.high) ? crossing.value : fmin(crossing.high, to);
-    const double numbers[] = {crossing.value, 0.5, NAN, NAN, NAN, low, high};
+    const double numbers[] = {crossing.value, 0.5, NAN, NAN, NAN, low, high, NAN, NAN};
     figure_row_text(csv, series, numbers, sizeof numbers / sizeof *numbers, label);
     free(label);
 }
@@ -150,8 +169,25 @@ reach_of(const line_t *line, const fits_extrapolation_t *e, const fits_extrapola
     return ceil(fmin(reach, 100.0));
 }
 
+// The ends of the prediction interval, of overhead and, turned over, of work.
 static void
-add_model_plot(draft_t *script, const fits_extrapolation_t *e, const char *name)
+add_further_run_plot(draft_t *script)
+{
+    static const char *const ends[] = {"overhead_run_low", "overhead_run_high"};
+    for (size_t i = 0; i < 2; i++) {
+        char *overhead = plots_format("'%s'", ends[i]);
+        char *work = plots_format("(1-column('%s'))", ends[i]);
+        figure_plot(script, "model", "nodes", overhead,
+                    "lines linecolor rgb red dashtype 3 title '%s'",
+                    i == 0 ? "one further run, 95 %" : "");
+        figure_plot(script, "model", "nodes", work, "lines linecolor rgb green dashtype 3 notitle");
+        free(overhead);
+        free(work);
+    }
+}
+
+static void
+add_model_plot(draft_t *script, const fits_extrapolation_t *e, const char *name, bool has_runs)
 {
     figure_plot(script, "model", "nodes", "'work_low':'work_high'",
                 "filledcurves linecolor rgb green fillstyle transparent solid 0.18 notitle");
@@ -163,6 +199,8 @@ add_model_plot(draft_t *script, const fits_extrapolation_t *e, const char *name)
     figure_plot(script, "model", "nodes", "'overhead_share'",
                 "lines linecolor rgb red linewidth 2 title 'overhead, %s%s'",
                 e->overhead.fits[0].model->name, how_chosen(&e->overhead.fits[0]));
+    if (has_runs)
+        add_further_run_plot(script);
     figure_bars(script, "measured", "nodes", "'work_share':'work_low':'work_high'", "green");
     figure_bars(script, "measured", "nodes", "'overhead_share':'overhead_low':'overhead_high'",
                 "red");
@@ -246,7 +284,7 @@ add_family_line(const line_t *line, size_t index, double reach, const fits_extra
     char *mark = plots_format("mark %zu", index);
     char *key = family_key(line, e);
     add_share_points(line, measured, &figure->csv);
-    add_model(e, reach, model, &figure->csv);
+    add_model(line, e, reach, model, &figure->csv);
     add_mark(e->crossing, reach, mark, "", &figure->csv);
     figure_plot(script, model, "nodes", "'overhead_low':'overhead_high'",
                 "filledcurves linecolor rgb %s fillstyle transparent solid 0.15 notitle", color);
@@ -283,8 +321,7 @@ draw_family(const figure_source_t *source, const figure_family_t *family, figure
     }
     reach = ceil(fmin(reach, 100.0));
     if (is_drawn) {
-        draft_add(&figure->csv, "series,nodes,work_share,work_low,work_high,overhead_share,"
-                                "overhead_low,overhead_high,label\n");
+        draft_add(&figure->csv, COLUMNS);
         figure_source_t noted = *source;
         noted.setting = setting_of(source, e, family->n);
         figure_begin_with(&noted, figure, "Share of communication, extrapolated to more nodes", 1,
@@ -326,10 +363,9 @@ draw(const figure_source_t *source, const line_t *line, const line_t *other, fig
     draft_t *csv = &figure->csv;
     draft_t *script = &figure->script;
     if (is_drawn) {
-        draft_add(csv, "series,nodes,work_share,work_low,work_high,overhead_share,overhead_low,"
-                       "overhead_high,label\n");
+        draft_add(csv, COLUMNS);
         add_share_points(line, "measured", csv);
-        add_model(&e, reach, "model", csv);
+        const bool has_runs = add_model(line, &e, reach, "model", csv);
         add_share_points(other, "reference", csv);
         add_regression(old, reach, csv);
         add_mark(e.crossing, reach, "mark", "communication outgrows work at", csv);
@@ -351,7 +387,7 @@ draw(const figure_source_t *source, const line_t *line, const line_t *other, fig
             is_logarithmic ? "set logscale x 2\n" : "set xtics 1\n");
         figure_open(script);
         add_regression_plot(script, other->n > 0 ? source->reference.name : NULL);
-        add_model_plot(script, &e, source->measured.name);
+        add_model_plot(script, &e, source->measured.name, has_runs);
         add_mark_plot(script, "old mark", "grey", 1.09, old->paper_crossing.value, reach,
                       is_logarithmic);
         add_mark_plot(script, "mark", "black", 1.19, e.crossing.value, reach, is_logarithmic);

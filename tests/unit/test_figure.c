@@ -358,8 +358,39 @@ a_figure_says_what_its_bars_and_bands_are(void **state)
         const bool has_band = strcmp(names[i], "fig09") == 0 || strcmp(names[i], "fig10") == 0;
         assert_int_equal(count_words(script.text, "95 % interval"), has_band ? 1 : 0);
         assert_null(strstr(script.text, both));
+        assert_null(strstr(script.text, "one further run")); // of means nothing is known of one
         draft_clear(&script);
     }
+}
+
+// Dotted about the band of the mean, and wider; of two repeats, as of more.
+static void
+figure_9_has_the_interval_of_one_further_run(void **state)
+{
+    (void)state;
+    draft_t script = draw_runs(4, "fig09");
+    assert_int_equal(count_words(script.text, "title 'one further run, 95 %'"), 1);
+    draft_clear(&script);
+    char *path = plots_format("%s/figures/fig09.csv", folder);
+    csv_t *csv = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(csv_read(path, &csv, &error), PLOTS_OK);
+    free(path);
+    size_t n_wider = 0;
+    size_t n = 0;
+    for (size_t row = 0; row < csv_rows(csv); row++) {
+        const char *const names[] = {"overhead_run_low", "overhead_low", "overhead_high",
+                                     "overhead_run_high"};
+        double ends[4];
+        for (size_t i = 0; i < 4; i++)
+            ends[i] = csv_number(csv, row, csv_column(csv, names[i]));
+        const bool is_model = strcmp(csv_text(csv, row, csv_column(csv, "series")), "model") == 0;
+        assert_true(isfinite(ends[0]) == is_model && isfinite(ends[3]) == is_model);
+        n += is_model;
+        n_wider += is_model && ends[3] - ends[0] > ends[2] - ends[1];
+    }
+    csv_free(&csv);
+    assert_true(n > 0 && n_wider == n);
 }
 
 // With nodes alone as with cores beside them.
@@ -430,6 +461,8 @@ each_value_of_a_further_axis_has_its_line(void **state)
         {"fig08", "batch 128"},
         {"fig08", "4 of 5 values"},
         {"fig10", "batch 128: y = "},
+        {"fig10",
+         "(pick('3 exponential', column('cores'))):'t_low_s':'t_high_s' with filledcurves"},
         {"fig11", "added nodes, batch 8"},
         {"fig11", "added cores, batch 128"},
         {"fig11", "4 of 5 values"},
@@ -529,6 +562,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_law_that_nothing_chose_is_marked_in_figure_9, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_figure_says_what_its_bars_and_bands_are, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(figure_9_has_the_interval_of_one_further_run, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(figure_11_names_the_ideal_once, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(each_value_of_a_further_axis_has_its_line, make_folder,
