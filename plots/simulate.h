@@ -29,8 +29,14 @@ typedef struct {
     double least_samples;     // of a round that was measured; smaller ones save no more a sample
     double *run_share, *round_share, *worker_share;
     size_t n_run_share, n_round_share, n_worker_share;
-    // An update's time both ways, and the workers that were sent to until then, on the mean; what
-    // is left without the slope is the link's.
+    // Sending and taking likewise: a run of two workers or more costs so many times what the lines
+    // below say, and a round in it so many times that. Both are drawn from one such run; and from
+    // one round, as are both and round_share (they are in its order, n_round_share of each), so
+    // that what goes together in the records does so in what is drawn.
+    double *send_run_share, *take_run_share, *send_round_share, *take_round_share;
+    size_t n_message_runs;
+    // An update's time both ways, were its round an ordinary one, and the workers that were sent to
+    // until then, on the mean; what is left without the slope is the link's.
     double *send_s, *sent_before;
     size_t n_sent;
     calibrate_line_t send; // of the coordinator, for each worker, one after the other: the slope
@@ -49,6 +55,11 @@ typedef struct {
 int calibrations_new(const results_set_t *set, calibration_t **calibrations, size_t *n,
                      draft_t *left_out, plots_error_t *error);
 void calibrations_free(calibration_t **calibrations, size_t n);
+
+// Whether a run is one of those it rests on.
+bool calibration_has(const calibration_t *calibration, const results_run_t *run);
+// A sample's time in a round of so many, in seconds.
+double calibration_sample_s(const calibration_t *calibration, double samples);
 
 typedef struct {
     double nodes;

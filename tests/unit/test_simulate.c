@@ -312,6 +312,44 @@ the_interval_has_the_error_of_the_calibration(void **state)
     assert_true(wider >= 38);
 }
 
+// Every other round costs nine times as much to send and to take as those between.
+static world_t *
+world_swinging(void)
+{
+    world_t *world = world_new(SIZES);
+    for (size_t r = 0; r < world->set.n_rounds; r++) {
+        results_round_t *round = &world->rounds[r];
+        const double factor = round->round % 2 == 0 ? 0.2 : 1.8;
+        round->send_s *= factor;
+        round->aggregate_s *= factor;
+    }
+    return world;
+}
+
+// Costs are drawn for each round, and what goes together in the records stays together. A run has
+// as many dear rounds as cheap ones on the mean alone, so its T strays further.
+static void
+rounds_stray_as_measured_and_together(void **state)
+{
+    (void)state;
+    world_t *calm = world_new(SIZES), *swinging = world_swinging();
+    calibration_t *a = calibrated(calm), *b = calibrated(swinging);
+    for (size_t i = 0; i < b->n_round_share; i++) {
+        assert_true(fabs(b->send_round_share[i] - b->take_round_share[i]) < 0.1);
+        assert_true(fabs(fabs(b->take_round_share[i] - 1.0) - 0.8) < 1e-6);
+        assert_true(fabs(a->take_round_share[i] - 1.0) < 1e-6);
+    }
+    const simulated_t flat = simulate(a, 64, 0, 1), is = simulate(b, 64, 0, 1);
+    print_message("%.3f s (%.3f to %.3f), calm %.3f s (%.3f to %.3f)\n", is.t_s, is.t_low_s,
+                  is.t_high_s, flat.t_s, flat.t_low_s, flat.t_high_s);
+    assert_true(fabs(is.t_s / flat.t_s - 1.0) < 0.05);
+    assert_true(is.t_high_s - is.t_low_s > 2.0 * (flat.t_high_s - flat.t_low_s));
+    calibrations_free(&a, 1);
+    calibrations_free(&b, 1);
+    free(calm);
+    free(swinging);
+}
+
 int
 main(void)
 {
@@ -322,6 +360,7 @@ main(void)
         cmocka_unit_test(one_node_only_computes),
         cmocka_unit_test(the_same_seed_gives_the_same_rounds),
         cmocka_unit_test(the_interval_has_the_error_of_the_calibration),
+        cmocka_unit_test(rounds_stray_as_measured_and_together),
         cmocka_unit_test(each_value_of_a_further_axis_is_calibrated_alone),
         cmocka_unit_test(without_rounds_of_two_workers_it_says_so),
     };
