@@ -92,6 +92,12 @@ value_of(place_t a, place_t b, quantity_t quantity)
     return value;
 }
 
+static compare_failed_t
+failed_of(place_t place)
+{
+    return (compare_failed_t){place.cell->n_failed, plots_copy(place.cell->failed)};
+}
+
 static void
 add_row(compare_t *comparison, const side_t *side, const summary_t *summary, size_t index,
         place_t partner)
@@ -101,7 +107,9 @@ add_row(compare_t *comparison, const side_t *side, const summary_t *summary, siz
         plots_resize(comparison->rows, comparison->n_rows + 1, sizeof *comparison->rows);
     char *label = summary_label(summary, index);
     compare_row_t *row = &comparison->rows[comparison->n_rows++];
-    *row = (compare_row_t){.t_s = value_of(own, partner, QUANTITY_T),
+    *row = (compare_row_t){.a_failed = failed_of(own),
+                           .b_failed = failed_of(partner),
+                           .t_s = value_of(own, partner, QUANTITY_T),
                            .accuracy = value_of(own, partner, QUANTITY_ACCURACY),
                            .is_published =
                                summary->set->is_published && partner.summary->set->is_published};
@@ -254,8 +262,11 @@ compare_free(compare_t **comparison)
 {
     if (*comparison == NULL)
         return;
-    for (size_t i = 0; i < (*comparison)->n_rows; i++)
+    for (size_t i = 0; i < (*comparison)->n_rows; i++) {
+        free((*comparison)->rows[i].a_failed.repeats);
+        free((*comparison)->rows[i].b_failed.repeats);
         free((*comparison)->rows[i].label);
+    }
     free((*comparison)->rows);
     free((*comparison)->a_name);
     free((*comparison)->b_name);
@@ -292,6 +303,28 @@ set_mean(grid_t *grid, size_t column, double mean)
     grid_set(grid, column, plots_format("%.*f", decimals, mean), NULL);
 }
 
+// "3 failed repeats of B, not counted: 2:4 (repeat 3), 3:6 (repeats 1 2)." A cell that has none but
+// failed ones is in the table as such.
+static void
+add_failed(const compare_t *comparison, bool is_b, draft_t *notes)
+{
+    draft_t list = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < comparison->n_rows; i++) {
+        const compare_row_t *row = &comparison->rows[i];
+        const compare_failed_t *failed = is_b ? &row->b_failed : &row->a_failed;
+        if (failed->n == 0 || (is_b && row->t_s.verdict == COMPARE_FAILED))
+            continue;
+        draft_add(&list, "%s%s (%s %s)", n > 0 ? ", " : "", row->label,
+                  failed->n == 1 ? "repeat" : "repeats", failed->repeats);
+        n += failed->n;
+    }
+    if (n > 0)
+        draft_add(notes, "%zu failed %s of %s, not counted: %s.\n", n,
+                  n == 1 ? "repeat" : "repeats", is_b ? "B" : "A", list.text);
+    draft_clear(&list);
+}
+
 static void
 add_notes(const compare_t *comparison, draft_t *notes)
 {
@@ -310,6 +343,8 @@ add_notes(const compare_t *comparison, draft_t *notes)
     draft_add(notes, ".\n");
     if (comparison->n_failed > 0)
         draft_add(notes, "failed: finished in A, and in B all its runs failed.\n");
+    add_failed(comparison, false, notes);
+    add_failed(comparison, true, notes);
     if (comparison->n_beyond > 0)
         draft_add(
             notes,
@@ -346,7 +381,7 @@ compare_grid(const compare_t *comparison)
 }
 
 static void
-add_csv_value(draft_t *draft, const compare_value_t *value)
+add_csv_value(draft_t *draft, const compare_value_t *value, const compare_row_t *row)
 {
     const double numbers[] = {value->a.mean,    value->b.mean,     value->ratio.mean,
                               value->ratio.low, value->ratio.high, value->p_holm};
@@ -354,18 +389,22 @@ add_csv_value(draft_t *draft, const compare_value_t *value)
         draft_add(draft, ",");
         csv_add_number(draft, numbers[i]);
     }
-    draft_add(draft, ",%s\n", compare_verdict_name(value->verdict));
+    draft_add(draft, ",%s,%zu,%zu,%s,%s\n", compare_verdict_name(value->verdict), row->a_failed.n,
+              row->b_failed.n, row->a_failed.repeats, row->b_failed.repeats);
 }
 
 static void
 add_csv(const compare_t *comparison, draft_t *draft)
 {
-    draft_add(draft, "cell,quantity,a,b,ratio,ratio_low,ratio_high,p_holm,verdict\n");
+    draft_add(draft,
+              "cell,quantity,a,b,ratio,ratio_low,ratio_high,p_holm,verdict,a_failed,b_failed,"
+              "a_failed_repeats,b_failed_repeats\n");
     for (size_t i = 0; i < 2 * comparison->n_rows; i++) {
         const bool is_time = i < comparison->n_rows;
-        csv_add_text(draft, comparison->rows[i % comparison->n_rows].label);
+        const compare_row_t *row = &comparison->rows[i % comparison->n_rows];
+        csv_add_text(draft, row->label);
         draft_add(draft, ",%s", quantity_name(is_time ? QUANTITY_T : QUANTITY_ACCURACY));
-        add_csv_value(draft, value_at(comparison, i));
+        add_csv_value(draft, value_at(comparison, i), row);
     }
 }
 
@@ -382,9 +421,9 @@ add_json(const compare_t *comparison, draft_t *draft)
     for (size_t i = 0; i < 2 * comparison->n_rows; i++) {
         const compare_value_t *value = value_at(comparison, i);
         const bool is_time = i < comparison->n_rows;
+        const compare_row_t *row = &comparison->rows[i % comparison->n_rows];
         json_t *object = json_object();
-        json_object_set_new(object, "cell",
-                            json_string(comparison->rows[i % comparison->n_rows].label));
+        json_object_set_new(object, "cell", json_string(row->label));
         json_object_set_new(object, "quantity",
                             json_string(quantity_name(is_time ? QUANTITY_T : QUANTITY_ACCURACY)));
         put_number(object, "a", value->a.mean);
@@ -394,6 +433,10 @@ add_json(const compare_t *comparison, draft_t *draft)
         put_number(object, "ratio_high", value->ratio.high);
         put_number(object, "p_holm", value->p_holm);
         json_object_set_new(object, "verdict", json_string(compare_verdict_name(value->verdict)));
+        json_object_set_new(object, "a_failed", json_integer((json_int_t)row->a_failed.n));
+        json_object_set_new(object, "b_failed", json_integer((json_int_t)row->b_failed.n));
+        json_object_set_new(object, "a_failed_repeats", json_string(row->a_failed.repeats));
+        json_object_set_new(object, "b_failed_repeats", json_string(row->b_failed.repeats));
         json_array_append_new(array, object);
     }
     char *text = json_dumps(array, JSON_INDENT(2) | JSON_REAL_PRECISION(9));

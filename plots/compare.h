@@ -10,7 +10,8 @@
  * against.
  *
  * A cell that is finished in A and of which B has failed runs alone is a regression as well; one
- * that B never ran has no partner, and is none. */
+ * that B never ran has no partner, and is none. Repeats that failed beside finished ones are named
+ * and counted, and change no verdict: the next `dmlx run` repeats them. */
 #ifndef PLOTS_COMPARE_H
 #define PLOTS_COMPARE_H
 
@@ -38,8 +39,15 @@ typedef struct {
     compare_verdict_t verdict;
 } compare_value_t;
 
+// Repeats of a cell that failed: they are in no mean.
+typedef struct {
+    size_t n;
+    char *repeats; // "2 7", "" for none
+} compare_failed_t;
+
 typedef struct {
     char *label; // "3:6", with the set's name where there are several
+    compare_failed_t a_failed, b_failed;
     compare_value_t t_s;
     compare_value_t accuracy;
     bool is_published; // on both sides: no number of repeats makes a test of it

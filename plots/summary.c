@@ -85,6 +85,18 @@ outliers_of(const columns_t *columns)
     return plots_format("%d", columns->repeats[outlier]);
 }
 
+static char *
+failed_of(const results_run_t *runs, size_t n_runs)
+{
+    draft_t list = {0};
+    draft_add(&list, "%s", "");
+    for (const results_run_t *run = runs; run < runs + n_runs; run++) {
+        if (!run->is_done)
+            draft_add(&list, "%s%d", list.length > 0 ? " " : "", run->repeat);
+    }
+    return list.text;
+}
+
 static void
 fill_cell(summary_cell_t *cell, const columns_t *c)
 {
@@ -172,6 +184,7 @@ summary_new(const results_set_t *set)
         fill_cell(cell, &columns);
         cell->is_narrow = is_narrow(set, cell);
         cell->n_failed = end - first - columns.n;
+        cell->failed = failed_of(&set->runs[first], end - first);
         columns_clear(&columns);
     }
     for (size_t i = 0; i < summary->n_cells; i++)
@@ -184,8 +197,10 @@ summary_free(summary_t **summary)
 {
     if (*summary == NULL)
         return;
-    for (size_t i = 0; i < (*summary)->n_cells; i++)
+    for (size_t i = 0; i < (*summary)->n_cells; i++) {
+        free((*summary)->cells[i].failed);
         free((*summary)->cells[i].outliers);
+    }
     free((*summary)->cells);
     free(*summary);
     *summary = NULL;

@@ -25,6 +25,7 @@ typedef struct {
     double cores_asked;
     double target_accuracy; // NAN: none. Its time is that of all finished repeats, or not known:
     size_t n_reached;       // the mean of those that reached it would hide the others
+    char *failed;           // those that failed, "2 7"; "" for none
     char *outliers; // repeats that Grubbs' test flags by T, "2 7"; "" for none. They are counted
                     // all the same.
 } summary_cell_t;

@@ -266,9 +266,48 @@ a_cell_that_only_fails_is_a_regression(void **state)
     expect_lines(comparison, TABLE_MARKDOWN, (const char *const[]){"| failed |", NULL});
     expect_lines(
         comparison, TABLE_CSV,
-        (const char *const[]){"ratio_high,p_holm,verdict\n", ",,,,,,failed\n1:2,accuracy,", NULL});
+        (const char *const[]){"ratio_high,p_holm,verdict,a_failed,b_failed,a_failed_repeats,"
+                              "b_failed_repeats\n",
+                              ",,,,,,failed,0,3,,1 2 3\n1:2,accuracy,", NULL});
     expect_lines(comparison, TABLE_JSON,
                  (const char *const[]){"\"verdict\": \"failed\"", "\"p_holm\": null", NULL});
+    compare_free(&comparison);
+}
+
+// One repeat failed in A and two in B, beside those that the means are of.
+static void
+failed_repeats_are_counted_and_named(void **state)
+{
+    (void)state;
+    gsl_rng *random = gsl_rng_alloc(gsl_rng_mt19937);
+    made_t a;
+    made_t b;
+    make(&a, random, 1.0, 0.5, REPEATS);
+    make(&b, random, 1.0, 0.5, REPEATS);
+    gsl_rng_free(random);
+    a.runs[1].is_done = false;
+    b.runs[REPEATS].is_done = b.runs[2 * REPEATS - 1].is_done = false;
+    compare_t *comparison = NULL;
+    plots_error_t error = {""};
+    assert_int_equal(compare_new(&a.results, &b.results, 0.05, &comparison, &error), PLOTS_OK);
+    assert_int_equal(comparison->rows[0].a_failed.n, 1);
+    assert_int_equal(comparison->rows[1].b_failed.n, 2);
+    assert_int_equal(comparison->n_failed, 0);
+    const char *const notes[] = {"1 failed repeat of A, not counted: 1:2 (repeat 2).",
+                                 "2 failed repeats of B, not counted: 2:4 (repeats 1 3).", NULL};
+    expect_lines(comparison, TABLE_TEXT, notes);
+    expect_lines(comparison, TABLE_MARKDOWN, notes);
+    expect_lines(comparison, TABLE_CSV,
+                 (const char *const[]){",1,0,2,\n2:4,t_s,", ",0,2,,1 3\n3:6,t_s,", NULL});
+    expect_lines(comparison, TABLE_JSON,
+                 (const char *const[]){"\"b_failed\": 2", "\"a_failed_repeats\": \"2\"", NULL});
+    compare_free(&comparison);
+    // Nothing is said where nothing failed.
+    comparison = compared(1, 1.0, 0.55, 0.05, REPEATS);
+    draft_t draft = {0};
+    compare_draft(comparison, TABLE_TEXT, &draft);
+    assert_null(strstr(draft.text, "not counted"));
+    draft_clear(&draft);
     compare_free(&comparison);
 }
 
@@ -284,6 +323,7 @@ main(void)
         cmocka_unit_test(published_means_are_what_measured_ones_are_tested_against),
         cmocka_unit_test(cells_without_a_partner_are_counted),
         cmocka_unit_test(a_cell_that_only_fails_is_a_regression),
+        cmocka_unit_test(failed_repeats_are_counted_and_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
