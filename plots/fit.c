@@ -464,33 +464,52 @@ fit_is_by_default(const fit_t *best)
     return best->is_good && isnan(best->held_out_error);
 }
 
-fit_t
-fit_model(const model_t *model, const fit_point_t *points, size_t n)
+// All but the draws, from sorted points; those are made from `normal`, which is not filled where
+// the fit is not good.
+static fit_t
+fit_usable(const model_t *model, const fit_point_t *points, size_t n, normal_t *normal)
 {
     fit_t fit = {.model = model,
                  .r_squared = NAN,
                  .sigma = NAN,
                  .held_out_error = NAN,
                  .held_out_noise = NAN};
-    fit_point_t *usable = plots_alloc(n, sizeof *usable);
     group_t *groups = plots_alloc(n, sizeof *groups);
-    const size_t n_usable = usable_points(model, points, n, usable);
-    normal_t normal;
-    const bool is_fitted = fit_coefficients(&fit, usable, n_usable, groups, &normal);
+    const bool is_fitted = fit_coefficients(&fit, points, n, groups, normal);
     if (is_fitted && fit.n_sizes < model->least_sizes) {
         snprintf(fit.note, sizeof fit.note, "%zu sizes, needs at least %zu: not fitted",
                  fit.n_sizes, model->least_sizes);
     } else if (is_fitted) {
         fit.is_good = true;
-        estimate_r_squared(&fit, usable, n_usable);
+        estimate_r_squared(&fit, points, n);
         estimate_noise(&fit, groups, fit.n_sizes);
-        hold_out(&fit, usable, n_usable);
+        hold_out(&fit, points, n);
         if (isnan(fit.held_out_error))
             note_nothing_held_out(&fit);
-        if (fit.degrees > 0.0)
-            draw_coefficients(&fit, &normal, fit_seed(usable, n_usable, model->name));
     }
     free(groups);
+    return fit;
+}
+
+fit_t
+fit_model_undrawn(const model_t *model, const fit_point_t *points, size_t n)
+{
+    fit_point_t *usable = plots_alloc(n, sizeof *usable);
+    normal_t normal;
+    const fit_t fit = fit_usable(model, usable, usable_points(model, points, n, usable), &normal);
+    free(usable);
+    return fit;
+}
+
+fit_t
+fit_model(const model_t *model, const fit_point_t *points, size_t n)
+{
+    fit_point_t *usable = plots_alloc(n, sizeof *usable);
+    const size_t n_usable = usable_points(model, points, n, usable);
+    normal_t normal;
+    fit_t fit = fit_usable(model, usable, n_usable, &normal);
+    if (fit.is_good && fit.degrees > 0.0)
+        draw_coefficients(&fit, &normal, fit_seed(usable, n_usable, model->name));
     free(usable);
     return fit;
 }

@@ -55,6 +55,8 @@ typedef struct {
 
 // Fits one model; the fit owns memory until fit_clear. Points may come in any order.
 fit_t fit_model(const model_t *model, const fit_point_t *points, size_t n);
+// The same without draws, for who makes intervals of another kind.
+fit_t fit_model_undrawn(const model_t *model, const fit_point_t *points, size_t n);
 // The model among `names` (NULL at the end, simpler ones first) with the smallest error at the
 // held-out largest size. One with more terms must be better by more than the noise of what was held
 // out, twice over; where the sizes are too few for any to be held out, it is the first that can be

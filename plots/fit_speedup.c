@@ -107,11 +107,8 @@ fit_speedup(const line_t *line)
         trend.speedups[i] = line_speedup(line, i).mean;
         points[i] = (fit_point_t){.x = trend.x[i], .y = trend.speedups[i]};
     }
-    fit_t fit = fit_model(model_named("linear"), points, line->n);
-    // Its own intervals take the misses for all the noise there is.
-    free(fit.draws);
-    fit.draws = NULL;
-    fit.n_families = 0;
+    // The line's own draws would take its misses for all the noise there is.
+    fit_t fit = fit_model_undrawn(model_named("linear"), points, line->n);
     blocks_t blocks = blocks_of(line, QUANTITY_T);
     if (fit.is_good && blocks.degrees > 0.0) {
         draw_lines(&trend, &blocks, fit_seed(points, line->n, "speedup"), &fit);
