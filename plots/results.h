@@ -1,9 +1,10 @@
 /* results.h - results folders as dmlx run leaves them.
  *
- * A results folder holds manifest.json, runs.csv, and perhaps rounds.csv, expect.csv and
- * samples.csv. What is loaded is what counts: a later row for the same cell and repeat has replaced
- * the earlier one, and a row of rounds.csv belongs to the run of its cell, repeat and attempt or is
- * left out, so that an orphan of an earlier attempt is never counted.
+ * A results folder holds manifest.json, runs.csv, and perhaps rounds.csv, expect.csv,
+ * claims.csv, stops.csv and samples.csv. What is loaded is what counts: a later row for the same
+ * cell and repeat has replaced the earlier one, and a row of rounds.csv belongs to the run of its
+ * cell, repeat and attempt or is left out, so that an orphan of an earlier attempt is never
+ * counted.
  *
  *     const char *folders[] = {"results"};
  *     results_t *results = NULL;
@@ -111,6 +112,13 @@ typedef struct {
     struct csv *csv; // which the names belong to
 } results_samples_t;
 
+// A row of stops.csv: a cell whose repeats ended, after so many, because its interval of T was
+// narrow enough.
+typedef struct {
+    char *cell;
+    int repeats;
+} results_stop_t;
+
 typedef struct {
     char *folder;
     char *name;  // of the experiment, "node_sweep"
@@ -133,6 +141,9 @@ typedef struct {
     size_t n_expects;
     results_claim_t *claims;
     size_t n_claims;
+    bool has_stops; // whether there is a stops.csv: runs of an older dmlx left none
+    results_stop_t *stops;
+    size_t n_stops;
 } results_set_t;
 
 typedef struct {

@@ -289,6 +289,16 @@ read_claims(const csv_t *csv, results_set_t *set)
 }
 
 static void
+read_stops(const csv_t *csv, results_set_t *set)
+{
+    set->has_stops = true;
+    set->stops = plots_alloc(csv_rows(csv), sizeof *set->stops);
+    for (size_t row = 0; row < csv_rows(csv); row++)
+        set->stops[set->n_stops++] = (results_stop_t){plots_copy(text_of(csv, row, "cell")),
+                                                      count_of(csv, row, "repeats", 0)};
+}
+
+static void
 add_axis(results_set_t *set, const char *setting, const char *name, const char *unit)
 {
     for (size_t i = 0; i < set->n_axes; i++) {
@@ -388,8 +398,9 @@ int
 results_set_read(const char *folder, results_set_t *set, draft_t *notes, plots_error_t *error)
 {
     *set = (results_set_t){.folder = plots_copy(folder)};
-    enum { N_TABLES = 4 };
-    const char *const names[N_TABLES] = {"runs.csv", "rounds.csv", "expect.csv", "claims.csv"};
+    enum { N_TABLES = 5 };
+    const char *const names[N_TABLES] = {"runs.csv", "rounds.csv", "expect.csv", "claims.csv",
+                                         "stops.csv"};
     csv_t *tables[N_TABLES] = {NULL};
     json_t *manifest = NULL;
     int result = read_manifest(set, &manifest, error);
@@ -406,6 +417,8 @@ results_set_read(const char *folder, results_set_t *set, draft_t *notes, plots_e
         result = read_expects(tables[2], set, error);
     if (result == PLOTS_OK && tables[3] != NULL)
         read_claims(tables[3], set);
+    if (result == PLOTS_OK && tables[4] != NULL)
+        read_stops(tables[4], set);
     if (result == PLOTS_OK)
         take_data(set);
     else
@@ -437,6 +450,9 @@ results_set_clear(results_set_t *set)
         free(set->claims[i].over);
         free(set->claims[i].source);
     }
+    for (size_t i = 0; i < set->n_stops; i++)
+        free(set->stops[i].cell);
+    free(set->stops);
     free(set->claims);
     free(set->runs);
     free(set->axes);

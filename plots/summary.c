@@ -123,12 +123,28 @@ fill_cell(summary_cell_t *cell, const columns_t *c)
     cell->outliers = outliers_of(c);
 }
 
-// Whether a goal of repeats stopped the cell, and not the most there may be. The times in runs.csv
-// are rounded, so that the interval may be a hair wider than when it was decided.
+// Whether a goal of repeats stopped the cell, as the run has written down; a row counts while as
+// many repeats stand.
+static bool
+is_stopped(const results_set_t *set, const summary_cell_t *cell)
+{
+    for (size_t i = 0; i < set->n_stops; i++) {
+        if (strcmp(set->stops[i].cell, cell->cell) == 0 &&
+            set->stops[i].repeats == (int)cell->quantities[QUANTITY_T].n)
+            return true;
+    }
+    return false;
+}
+
+// The same where a run of an older dmlx has not: from the interval, which may be narrow before the
+// least repeats are done. The times in runs.csv are rounded, so that it may be a hair wider than
+// when it was decided.
 static bool
 is_narrow(const results_set_t *set, const summary_cell_t *cell)
 {
     const estimate_t time = cell->quantities[QUANTITY_T];
+    if (set->has_stops)
+        return is_stopped(set, cell);
     return set->repeats_ci > 0.0 && (double)time.n < set->repeats_max &&
            statistics_margin(time) <= set->repeats_ci * time.mean * (1.0 + 1e-6);
 }

@@ -183,6 +183,14 @@ stop(campaign_t *campaign, int status)
     atomic_store(&campaign->stops, true);
 }
 
+// What a record refused ends the matrix.
+static void
+stop_for(campaign_t *campaign, const record_error_t *error)
+{
+    progress_note(&campaign->progress, "dmlx run: %s", error->text);
+    stop(campaign, STATUS_RUN_FAILED);
+}
+
 static void
 free_lane(crew_t *crew, lane_t *lane)
 {
@@ -258,6 +266,7 @@ static void
 await_lanes(crew_t *crew)
 {
     campaign_t *campaign = crew->campaign;
+    record_error_t error;
     struct pollfd ended = {.fd = crew->ended_fd, .events = POLLIN};
     eventfd_t n_ended;
     if (poll(&ended, 1, TICK_MS) > 0)
@@ -269,6 +278,8 @@ await_lanes(crew_t *crew)
             continue;
         pthread_join(lane->thread, NULL);
         campaign->n_failed += lane->outcome == ATTEMPT_FAILED;
+        if (lane->outcome == ATTEMPT_DONE && series_note_stop(crew->series, lane->cell->id, &error))
+            stop_for(campaign, &error);
         if (lane->outcome == ATTEMPT_INTERRUPTED)
             stop(campaign, STATUS_INTERRUPTED);
         else if (lane->outcome == ATTEMPT_IO)
@@ -318,6 +329,9 @@ run_series(campaign_t *campaign, const series_t *series)
                       strerror(errno));
         stop(campaign, STATUS_RUN_FAILED);
     }
+    record_error_t error;
+    if (series_note_stops(series, &error) != RECORD_OK)
+        stop_for(campaign, &error);
     for (;;) {
         long index = SCHEDULER_WAIT;
         if (!campaign->stops)

@@ -464,6 +464,63 @@ record_close(record_t **record_p)
     *record_p = NULL;
 }
 
+const char *
+record_done_cell(const record_t *record, int index)
+{
+    return record->done[index].cell;
+}
+
+// The descriptor of stops.csv, or a status.
+static int
+open_stops(const char *path, record_error_t *error)
+{
+    draft_t header = {0};
+    rows_stop_header(&header);
+    int fd = open_table(path, &header, error);
+    draft_clear(&header);
+    return fd;
+}
+
+int
+record_stops(record_t *record, record_error_t *error)
+{
+    char *path = memory_format("%s/stops.csv", record->folder);
+    int fd = open_stops(path, error);
+    free(path);
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return RECORD_OK;
+}
+
+int
+record_stop(record_t *record, const char *cell, int repeats, double ci, double half_width,
+            record_error_t *error)
+{
+    char *path = memory_format("%s/stops.csv", record->folder);
+    csv_t *csv = NULL;
+    plots_error_t reason = {{0}};
+    bool stands = false;
+    int fd = open_stops(path, error); // takes off a line that was cut
+    int status = fd < 0 ? fd : RECORD_OK;
+    if (status == RECORD_OK && csv_read(path, &csv, &reason) != PLOTS_OK)
+        status = fail(error, RECORD_DAMAGED, "%s", reason.text);
+    for (size_t row = 0; status == RECORD_OK && row < csv_rows(csv); row++)
+        stands = stands || (strcmp(csv_text(csv, row, csv_column(csv, "cell")), cell) == 0 &&
+                            csv_number(csv, row, csv_column(csv, "repeats")) == repeats);
+    if (status == RECORD_OK && !stands) {
+        draft_t line = {0};
+        rows_stop(&line, cell, repeats, ci, half_width);
+        status = append_line(fd, path, &line, error);
+        draft_clear(&line);
+    }
+    if (fd >= 0)
+        close(fd);
+    csv_free(&csv);
+    free(path);
+    return status;
+}
+
 int
 record_round(record_t *record, const char *cell, int repeat, const char *attempt,
              const round_report_t *round, record_error_t *error)

@@ -76,6 +76,18 @@ int record_n_done(const record_t *record);
 // T of each finished repeat of a cell, at most `n_room` of them; returns how many.
 size_t record_times(const record_t *record, const char *cell, double *t_s, size_t n_room);
 
+// The cell of a finished run, by its index below record_n_done; cells come as often as they have
+// such. For who has the record alone.
+const char *record_done_cell(const record_t *record, int index);
+
+// stops.csv: the cells whose repeats ended because their interval of T was narrow enough, a row
+// each (columns cell,repeats,ci,half_width; the latter two as shares of the mean). The first makes
+// the table where it is not there; the second appends a row, unless it stands already. One thread
+// at a time.
+int record_stops(record_t *record, record_error_t *error);
+int record_stop(record_t *record, const char *cell, int repeats, double ci, double half_width,
+                record_error_t *error);
+
 // The folder of one cell and repeat, runs/CELL-rN/, made if it is not there; the caller frees it.
 // NULL with `error` set.
 char *record_run_folder(record_t *record, const char *cell, int repeat, record_error_t *error);

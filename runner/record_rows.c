@@ -99,6 +99,22 @@ rows_run(draft_t *line, const run_row_t *row, size_t n_axes)
 }
 
 void
+rows_stop_header(draft_t *line)
+{
+    draft_add(line, "cell,repeats,ci,half_width\n");
+}
+
+void
+rows_stop(draft_t *line, const char *cell, int repeats, double ci, double half_width)
+{
+    add_text(line, cell);
+    add_count(line, repeats);
+    add_number(line, ci);
+    add_number(line, half_width);
+    draft_add(line, "\n");
+}
+
+void
 rows_round_header(draft_t *line)
 {
     draft_add(line,

@@ -13,6 +13,10 @@
 void rows_run_header(draft_t *line, const char *const *axes, size_t n_axes);
 void rows_run(draft_t *line, const run_row_t *row, size_t n_axes);
 
+// stops.csv.
+void rows_stop_header(draft_t *line);
+void rows_stop(draft_t *line, const char *cell, int repeats, double ci, double half_width);
+
 // rounds.csv: a line a worker of the round.
 void rows_round_header(draft_t *line);
 void rows_round(draft_t *lines, const char *cell, int repeat, const char *attempt,

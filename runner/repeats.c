@@ -28,6 +28,15 @@ repeats_are_enough(const repeats_t *repeats, const double *t_s, size_t n)
     return half_width(statistics_estimate(t_s, n), (long)n) <= repeats->ci;
 }
 
+bool
+repeats_were_stopped(const repeats_t *repeats, const double *t_s, size_t n, double *share)
+{
+    if (repeats->ci <= 0 || (long)n >= repeats->max || !repeats_are_enough(repeats, t_s, n))
+        return false;
+    *share = half_width(statistics_estimate(t_s, n), (long)n);
+    return true;
+}
+
 long
 repeats_expected(const repeats_t *repeats, const double *t_s, size_t n)
 {

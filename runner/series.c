@@ -273,6 +273,30 @@ series_wants(const series_t *series, const plan_cell_t *cell)
     return !is_enough && (cell->repeat <= repeats->min || (long)n >= cell->repeat - 1);
 }
 
+int
+series_note_stop(const series_t *series, const char *cell, record_error_t *error)
+{
+    const repeats_t *repeats = &series->experiment.matrix.repeats;
+    double *times = memory_new(REPEATS_MAX * sizeof *times), share;
+    size_t n = record_times(series->record, cell, times, REPEATS_MAX);
+    int status = RECORD_OK;
+    if (repeats_were_stopped(repeats, times, n, &share))
+        status = record_stop(series->record, cell, (int)n, repeats->ci, share, error);
+    free(times);
+    return status;
+}
+
+int
+series_note_stops(const series_t *series, record_error_t *error)
+{
+    if (series->experiment.matrix.repeats.ci <= 0)
+        return RECORD_OK;
+    int status = record_stops(series->record, error);
+    for (int i = 0; status == RECORD_OK && i < record_n_done(series->record); i++)
+        status = series_note_stop(series, record_done_cell(series->record, i), error);
+    return status;
+}
+
 void
 series_free(series_t *series)
 {

@@ -95,6 +95,13 @@ void series_survey(const series_t *series, series_survey_t *all);
 // Whether this repeat of the cell is still to be run, as far as the rows that stand tell.
 bool series_wants(const series_t *series, const plan_cell_t *cell);
 
+// Writes down which cells their goal has stopped, whoever ran them; nothing without a goal. No run
+// of the series may go on meanwhile.
+int series_note_stops(const series_t *series, record_error_t *error);
+
+// The same of one cell, which has just been run.
+int series_note_stop(const series_t *series, const char *cell, record_error_t *error);
+
 void series_free(series_t *series);
 
 #endif

@@ -378,6 +378,27 @@ attempts_in_several_threads_write_whole_rows(void **state)
     record_close(&record);
 }
 
+static void
+a_stop_is_written_down_once(void **state)
+{
+    (void)state;
+    static const char wanted[] = "cell,repeats,ci,half_width\n"
+                                 "n1-c1,3,0.05,0.0125\nn2-c2,4,0.05,0.05\n";
+    record_error_t error = {{0}};
+    for (int opening = 0; opening < 2; opening++) { // the second by a command that goes on
+        record_t *record = open_it("h");
+        assert_int_equal(record_stops(record, &error), RECORD_OK);
+        for (int twice = 0; twice < 2; twice++) {
+            assert_int_equal(record_stop(record, "n1-c1", 3, 0.05, 0.0125, &error), RECORD_OK);
+            assert_int_equal(record_stop(record, "n2-c2", 4, 0.05, 0.05, &error), RECORD_OK);
+        }
+        record_close(&record);
+        char *text = read_file("stops.csv");
+        assert_string_equal(text, wanted);
+        free(text);
+    }
+}
+
 int
 main(void)
 {
@@ -393,6 +414,7 @@ main(void)
         CASE(a_full_disk_leaves_whole_rows),
         CASE(rounds_are_rows_a_worker_each),
         CASE(an_attempt_takes_over_the_rounds_it_goes_on_behind),
+        CASE(a_stop_is_written_down_once),
         CASE(attempts_in_several_threads_write_whole_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,6 +38,21 @@ a_narrow_interval_ends_it(void **state)
 }
 
 static void
+a_goal_stops_a_cell_and_the_most_repeats_do_not(void **state)
+{
+    (void)state;
+    const double narrow[] = {0.99, 1, 1.01}, wide[] = {0.97, 1, 1.03};
+    const repeats_t three_at_most = {.min = 3, .max = 3, .ci = 0.05}, fixed = repeats_fixed(4);
+    double share = 0;
+    assert_true(repeats_were_stopped(&goal, narrow, 3, &share));
+    assert_true(fabs(share - 0.0248) < 1e-4);
+    assert_false(repeats_were_stopped(&goal, narrow, 2, &share)); // fewer than the least
+    assert_false(repeats_were_stopped(&goal, wide, 3, &share));
+    assert_false(repeats_were_stopped(&three_at_most, narrow, 3, &share));
+    assert_false(repeats_were_stopped(&fixed, narrow, 3, &share));
+}
+
+static void
 it_is_never_fewer_than_min_nor_more_than_max(void **state)
 {
     (void)state;
@@ -112,6 +127,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fixed_number_is_run_whatever_the_spread),
         cmocka_unit_test(a_narrow_interval_ends_it),
+        cmocka_unit_test(a_goal_stops_a_cell_and_the_most_repeats_do_not),
         cmocka_unit_test(it_is_never_fewer_than_min_nor_more_than_max),
         cmocka_unit_test(the_interval_is_relative_to_the_mean),
         cmocka_unit_test(what_is_expected_is_where_the_interval_would_be_narrow_enough),

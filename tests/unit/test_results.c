@@ -45,7 +45,7 @@ remove_folder(void **state)
     (void)state;
     const char *const names[] = {
         "runs.csv", "rounds.csv", "expect.csv", "manifest.json", "a/b/runs.csv", "z/runs.csv",
-        "a/b",      "a",          "z",          "summary.csv",   "claims.csv"};
+        "a/b",      "a",          "z",          "summary.csv",   "claims.csv",   "stops.csv"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *path = plots_format("%s/%s", folder, names[i]);
         remove(path);
@@ -266,6 +266,24 @@ claims_are_read_by_the_names_of_their_columns(void **state)
 }
 
 static void
+stops_are_read_and_need_not_be_there(void **state)
+{
+    (void)state;
+    put("runs.csv", RUNS "n1-c2,1,2,1,a,done,10,10,0.5\n");
+    results_t *results = loaded(folder);
+    assert_false(results->sets[0].has_stops);
+    results_free(&results);
+    put("stops.csv", "half_width,cell,repeats,ci\n0.01,n1-c2,1,0.05\n0.01,n2-c4");
+    results = loaded(folder);
+    assert_true(results->sets[0].has_stops);
+    assert_int_equal(results->sets[0].n_stops, 1); // and a cut row is none
+    assert_string_equal(results->sets[0].stops[0].cell, "n1-c2");
+    assert_int_equal(results->sets[0].stops[0].repeats, 1);
+    assert_non_null(strstr(results->notes, "stops.csv: its last line was cut short"));
+    results_free(&results);
+}
+
+static void
 the_paper_is_a_result_set(void **state)
 {
     (void)state;
@@ -418,6 +436,8 @@ main(void)
         cmocka_unit_test_setup_teardown(speedup_is_among_cells_that_differ_only_in_nodes_and_cores,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(references_are_completed_from_times, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(stops_are_read_and_need_not_be_there, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(claims_are_read_by_the_names_of_their_columns, make_folder,
                                         remove_folder),

@@ -201,7 +201,8 @@ markdown_latex_and_html_say_the_same(void **state)
     (void)state;
     char *markdown = drafted(TABLE_MARKDOWN);
     holds(markdown, "| N:C | n | T s | W s | W% | O% | S | Acc |\n|:---|---:|---:|");
-    holds(markdown, "| 3:6 | 2 | 40.00 ± 12.71 | 34.00 ± 25.41 | 0.85 | 0.15 | 2.50 [2.05, 3.05] | ");
+    holds(markdown,
+          "| 3:6 | 2 | 40.00 ± 12.71 | 34.00 ± 25.41 | 0.85 | 0.15 | 2.50 [2.05, 3.05] | ");
     holds(markdown, "| *  paper* |");
     holds(markdown, "**node\\_sweep: ");
     free(markdown);
@@ -322,6 +323,34 @@ an_interval_that_stopped_its_cell_is_told(void **state)
     }
 }
 
+// The run has written down that 3:6 was stopped after two repeats; 1:2, as narrow, was not, since
+// it was interrupted before the least of them. Once one more stands, the row counts no more.
+static void
+what_the_run_wrote_of_a_stop_is_what_is_told(void **state)
+{
+    (void)state;
+    static char cell[] = "n3-c6";
+    results_run_t runs[4];
+    results_expect_t expects[3];
+    results_set_t set = made_set(runs, expects);
+    results_stop_t stop = {.cell = cell, .repeats = 2};
+    set.repeats_ci = 0.40;
+    set.repeats_max = 20;
+    set.has_stops = true;
+    for (set.n_stops = 0; set.n_stops <= 1; set.n_stops++) {
+        for (stop.repeats = 2; stop.repeats <= 3; stop.repeats++) {
+            set.stops = &stop;
+            summary_t *summary = summary_new(&set);
+            grid_t *grid = table_grid(summary);
+            const bool is_told = strstr(grid->notes.text, "not 95 %: 3:6.\n") != NULL;
+            assert_true(is_told == (set.n_stops == 1 && stop.repeats == 2));
+            assert_true(is_told == (strstr(grid->notes.text, "narrow") != NULL));
+            grid_free(&grid);
+            summary_free(&summary);
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -335,6 +364,7 @@ main(void)
         cmocka_unit_test(a_value_beyond_the_tolerance_is_counted),
         cmocka_unit_test(what_went_wrong_stands_beneath),
         cmocka_unit_test(an_interval_that_stopped_its_cell_is_told),
+        cmocka_unit_test(what_the_run_wrote_of_a_stop_is_what_is_told),
         cmocka_unit_test(format_names_are_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
