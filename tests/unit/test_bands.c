@@ -278,12 +278,13 @@ further_run_of(const results_set_t *set)
 
 // A run strays by its own noise and by that of its pass, of which three say little: the interval
 // has two degrees of freedom where passes are all there is. Of 3000 experiments it
-// covers 95.9, 93.4 and 93.6 % in these cases.
+// covers 95.9, 93.4 and 93.6 % in these cases. Of 1000, an interval that covers 90 % stays below
+// 920 98 times of 100, and one of 93.4 % is there once in 30: a seed settles which.
 static void
 one_further_run_is_covered_95_times_of_100(void **state)
 {
     (void)state;
-    enum { EXPERIMENTS = 300 };
+    enum { EXPERIMENTS = 1000 };
     static const struct {
         double noise, drift;
     } cases[] = {{0.03, 0.0}, {0.03, 0.03}, {0.03, 0.2}};
@@ -300,7 +301,8 @@ one_further_run_is_covered_95_times_of_100(void **state)
             n_covered += covers(further_run_of(&sweep.set), further);
         }
         gsl_rng_free(random);
-        assert_covers("one further run", n_covered, EXPERIMENTS);
+        printf("one further run: %d of %d\n", n_covered, EXPERIMENTS);
+        assert_in_range(n_covered, 920, 970);
     }
 }
 
