@@ -14,6 +14,7 @@
 #include "runner/noise.h"
 #include "runner/phase.h"
 #include "runner/signals.h"
+#include "runner/silence.h"
 #include "runner/text.h"
 
 enum {
@@ -48,7 +49,7 @@ typedef struct attempt {
     launch_t *launch;
     bool has_result, is_broken; // the result came; the run is over and lost
     attempt_outcome_t outcome;
-    double heard_s; // when the last record came
+    silence_t silence; // of the coordinator
     // When the launcher was asked to start, and how long after that the first round began, as it
     // was heard here: with programs, containers and connections, which no role of its own sees.
     double launched_s, startup_s;
@@ -283,8 +284,9 @@ static void
 take_record(attempt_t *attempt, const launch_event_t *event)
 {
     report_t report;
-    attempt->heard_s = clock_s();
-    if (report_parse(event->line, event->n_bytes, &report) != 0) {
+    int status = report_parse(event->line, event->n_bytes, &report);
+    silence_hear(&attempt->silence, status == 0 && report.kind == REPORT_BEAT);
+    if (status != 0) {
         lose_to_coordinator(attempt, "a line of the record channel is not a record: '%.80s'",
                             event->line);
         return;
@@ -324,9 +326,23 @@ take_record(attempt_t *attempt, const launch_event_t *event)
         take_started(attempt, &report);
         break;
     case REPORT_LISTENING:
+    case REPORT_BEAT:
         break;
     }
     report_free(&report);
+}
+
+// A worker that lost its coordinator ends before we miss that. If we do not hear of it either, the
+// sentence about the worker's end says so, and where the coordinator is.
+static void
+add_silence(const attempt_t *attempt, char *text, size_t n_bytes)
+{
+    if (attempt->has_result || !silence_is_suspicious(&attempt->silence, attempt->cluster))
+        return;
+    const char *host = attempt->setting->launcher->host(attempt->launch, LAUNCH_COORDINATOR);
+    snprintf(text, n_bytes,
+             "; nor was the coordinator, on '%s', heard of for %.1f s; see '%s/coordinator.log'",
+             host, attempt->silence.quiet_s, attempt->folder);
 }
 
 // A process has ended. After the result every end is a good one; before it, what happens is what
@@ -340,7 +356,9 @@ take_end(attempt_t *attempt, const launch_event_t *event)
     if (event->status == 0 && (attempt->has_result || event->rank != LAUNCH_COORDINATOR))
         return;
     char text[REPORT_TEXT_MAX];
-    snprintf(text, sizeof text, "%s: %s", attempt->phase, event->text);
+    int n = snprintf(text, sizeof text, "%s: %s", attempt->phase, event->text);
+    if (event->rank != LAUNCH_COORDINATOR && n > 0 && n < REPORT_TEXT_MAX)
+        add_silence(attempt, text + n, sizeof text - (size_t)n);
     if (attempt->has_result && event->rank != LAUNCH_COORDINATOR) {
         add_note(attempt, event->text);
     } else if (event->rank == LAUNCH_COORDINATOR || attempt->cluster->on_loss == ON_LOSS_FAIL) {
@@ -353,12 +371,24 @@ take_end(attempt_t *attempt, const launch_event_t *event)
     }
 }
 
-// The longest that a coordinator may be silent: it has limits of its own for everything, so this
-// only finds one that hangs.
-static double
-silence_limit_s(const cluster_t *cluster)
+// When there is nothing to read: whether the coordinator has been silent for too long.
+static void
+judge_silence(attempt_t *attempt)
 {
-    return fmax(cluster->join_s, cluster->round_s) + 2 * cluster->silence_s + cluster->stop_s;
+    double limit_s = 0;
+    bool is_told = attempt->has_result && attempt->has_model;
+    const char *who = attempt->cell->nodes > 1 ? "coordinator" : "standalone role";
+    switch (silence_judge(&attempt->silence, attempt->cluster, is_told, &limit_s)) {
+    case SILENCE_DEAD:
+        lose_to_coordinator(attempt, "the %s said nothing for %.3g s", who, limit_s);
+        break;
+    case SILENCE_NO_NEWS:
+        lose_to_coordinator(attempt, "the %s lives, but had nothing to tell for %.3g s", who,
+                            limit_s);
+        break;
+    case SILENCE_NONE:
+        break;
+    }
 }
 
 // Whether all has been told and the workers had their time to end: those that hang are ended by
@@ -372,7 +402,6 @@ is_over(const attempt_t *attempt)
 static void
 watch(attempt_t *attempt)
 {
-    double limit_s = silence_limit_s(attempt->cluster);
     launch_event_t event = {.kind = LAUNCH_QUIET};
     while (!attempt->is_broken && event.kind != LAUNCH_DONE && !is_over(attempt)) {
         const atomic_bool *stops = attempt->setting->stops;
@@ -381,16 +410,15 @@ watch(attempt_t *attempt)
             break;
         }
         fault_t why = {{0}};
+        silence_pass(&attempt->silence, clock_s());
         if (attempt->setting->launcher->stream(attempt->launch, TICK_MS, &event, &why) != 0)
             lose_to(attempt, REPORT_NO_RANK, why.text);
         else if (event.kind == LAUNCH_RECORD)
             take_record(attempt, &event);
         else if (event.kind == LAUNCH_ENDED)
             take_end(attempt, &event);
-        else if (clock_s() - attempt->heard_s > limit_s)
-            lose_to_coordinator(attempt, "the %s said nothing for %.3g s",
-                                attempt->cell->nodes > 1 ? "coordinator" : "standalone role",
-                                limit_s);
+        else
+            judge_silence(attempt);
         progress_tick(attempt->setting->progress);
     }
     if (!attempt->is_broken && !(attempt->has_result && attempt->has_model))
@@ -549,7 +577,8 @@ launch_and_watch(attempt_t *attempt, const inputs_t *inputs)
         .program = setting->program,
     };
     fault_t why = {{0}};
-    attempt->heard_s = attempt->launched_s = clock_s();
+    attempt->launched_s = clock_s();
+    attempt->silence = silence_begin(attempt->launched_s);
     if (setting->launcher->start(attempt->cluster, &launch_cell, &attempt->launch, &why) == 0)
         watch(attempt);
     else if (signals_stop()) // which ends what waits long

@@ -135,7 +135,8 @@ check_written(reporter_t *reporter)
         reporter->is_broken = true;
 }
 
-// Writes {"record": kind, …members of `fields`…} as a line and lets go of it.
+// Writes {"record": kind, …members of `fields`…} as a line and lets go of it. The lock keeps a beat
+// out of the line.
 static void
 write_record(reporter_t *reporter, const char *kind, json_t *fields)
 {
@@ -143,12 +144,14 @@ write_record(reporter_t *reporter, const char *kind, json_t *fields)
     json_object_set_new(record, "record", json_string(kind));
     json_object_update(record, fields);
     json_decref(fields);
+    flockfile(reporter->out);
     if (json_dumpf(record, reporter->out,
                    JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(REAL_DIGITS)) != 0)
         reporter->is_broken = true;
     json_decref(record);
     putc('\n', reporter->out);
     check_written(reporter);
+    funlockfile(reporter->out);
 }
 
 static void
@@ -339,6 +342,17 @@ report_gone(reporter_t *reporter, int rank, const char *text)
         write_blame(reporter, "event", rank, text);
 }
 
+void
+report_beat(reporter_t *reporter)
+{
+    if (reporter->is_text)
+        return;
+    flockfile(reporter->out);
+    fputs("{\"record\":\"beat\"}\n", reporter->out);
+    fflush(reporter->out);
+    funlockfile(reporter->out);
+}
+
 char *
 worker_row_text(const worker_row_t *row)
 {
@@ -400,8 +414,9 @@ parse_text(const json_t *record, const char *key, report_t *report)
 }
 
 // The kinds by name; the order is that of report_kind_t.
-static const char *const kind_names[] = {"listening", "joined", "started", "round", "event",
-                                         "result",    "model",  "failed",  "lost",  "checkpoint"};
+static const char *const kind_names[] = {"listening", "joined",     "started", "round",
+                                         "event",     "result",     "model",   "failed",
+                                         "lost",      "checkpoint", "beat"};
 
 static int
 parse_kind(const json_t *record, report_t *report)
@@ -431,6 +446,8 @@ parse_kind(const json_t *record, report_t *report)
     case REPORT_MODEL:
     case REPORT_CHECKPOINT:
         return parse_model(record, report);
+    case REPORT_BEAT:
+        return 0;
     }
     return -1;
 }

@@ -14,6 +14,7 @@
 //     failed      text, rank                       the run ends without a result
 //     lost        text, rank                       a worker is gone, and is to be started again
 //     checkpoint  part, parts, base64              the state behind a round (checkpoint.h)
+//     beat                                         a supervised role lives
 //
 // The same structs are written by the roles and read by `dmlx run`; a worker row also travels
 // inside the worker's UPDATE. Numbers that are not known are NAN (doubles) or -1 (counts) and are
@@ -96,7 +97,8 @@ typedef enum {
     REPORT_MODEL,
     REPORT_FAILED,
     REPORT_LOST,
-    REPORT_CHECKPOINT
+    REPORT_CHECKPOINT,
+    REPORT_BEAT
 } report_kind_t;
 
 // A record as read back. Free with report_free.
@@ -141,6 +143,9 @@ void report_failed(reporter_t *reporter, int rank, const char *text);
 void report_lost(reporter_t *reporter, int rank, const char *text);
 // An event, which is that the run goes on without that worker.
 void report_gone(reporter_t *reporter, int rank, const char *text);
+// A sign of life; nothing on a terminal. Unlike the others it may come from another thread than
+// theirs: records are whole lines all the same. A failure is for them to find.
+void report_beat(reporter_t *reporter);
 
 // A worker row as the text that travels in an UPDATE; the caller frees it.
 char *worker_row_text(const worker_row_t *row);

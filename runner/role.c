@@ -18,6 +18,7 @@
 #include "runner/memory.h"
 #include "runner/phase.h"
 #include "runner/signals.h"
+#include "runner/silence.h"
 #include "runner/version.h"
 #include "runner/warden.h"
 
@@ -229,6 +230,23 @@ role_read_text(role_t *role, const char *text, const char *from)
     return status;
 }
 
+static void
+beat(void *reporter)
+{
+    report_beat(reporter);
+}
+
+// A round may take ten minutes in which there is nothing to tell, while whoever reads the records
+// is on another machine: without a beat a cut link or a dead host would look just like it. The
+// first one comes before anything else can hang.
+static void
+start_to_beat(role_t *role)
+{
+    double interval_s = silence_interval_s(&role->experiment.cluster);
+    report_beat(&role->reporter);
+    role->beater = beater_new((int64_t)(1000 * interval_s), beat, &role->reporter);
+}
+
 int
 role_read_file(role_t *role, const char *path, int nodes)
 {
@@ -254,6 +272,8 @@ role_read_file(role_t *role, const char *path, int nodes)
         diag_print(role->diag, stderr);
     status = take_cell(role, &experiment, nodes);
     experiment_free(&experiment);
+    if (status == STATUS_DONE && role->is_supervised)
+        start_to_beat(role);
     return status;
 }
 
@@ -362,6 +382,7 @@ role_finish(role_t *role, network_t *network, const dataset_t *data, result_repo
 void
 role_close(role_t *role)
 {
+    beater_free(role->beater);
     free(role->text);
     envelope_wipe(role->ring);
     free(role->attempt);

@@ -22,6 +22,7 @@
 #include "runner/plan.h"
 #include "runner/report.h"
 #include "runner/run_keys.h"
+#include "transport/beater.h"
 
 typedef struct role {
     const command_t *command;
@@ -42,6 +43,7 @@ typedef struct role {
     bool is_profiled;
 
     reporter_t reporter;
+    beater_t *beater; // of a supervised role that tells records; NULL: it does not beat
     diag_t *diag;
     experiment_t experiment; // of the cell
     plan_t *plan;            // of which `cell` is the one that is run

@@ -192,7 +192,9 @@ const setting_t settings[] = {
      .max = 604800, .is_axis = true, .help = "For every update of a round, from its broadcast."},
     {"cluster.timeout.silence_s", SETTING_REAL, AT(cluster.silence_s), 4, .unit = "s", .min = 0.1,
      .max = 86400, .is_axis = true,
-     .help = "Without a sign of life from a worker, or from the coordinator."},
+     .help =
+         "Without a sign of life from a worker, or from the coordinator. `dmlx run`, which reads "
+         "the coordinator's records, gives it up after three times that, but not before 5 s."},
     {"cluster.timeout.stop_s", SETTING_REAL, AT(cluster.stop_s), 5, .unit = "s", .min = 0.1,
      .max = 3600, .help = "For a process to end by itself before it is killed."},
     {"cluster.timeout.cell_s", SETTING_REAL, AT(cluster.cell_s), 86400, .unit = "s", .min = 60,

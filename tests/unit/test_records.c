@@ -12,6 +12,7 @@
 #include "runner/base64.h"
 #include "runner/record.h"
 #include "runner/report.h"
+#include "transport/beater.h"
 
 // Calls one report function on a memory stream and gives the lines it wrote.
 static char *text;
@@ -206,6 +207,38 @@ what_is_no_record_is_refused(void **state)
 }
 
 static void
+beat_often(void *reporter)
+{
+    for (int i = 0; i < 50; i++)
+        report_beat(reporter);
+}
+
+static void
+a_beat_never_cuts_into_a_line(void **state)
+{
+    (void)state;
+    enum { N_EVENTS = 2000 };
+    reporter_t reporter = open_reporter();
+    beater_t *beater = beater_new(1, beat_often, &reporter);
+    for (int i = 0; i < N_EVENTS; i++)
+        report_event(&reporter, "event %d", i);
+    beater_free(beater);
+    close_reporter(&reporter);
+    int n_events = 0, n_beats = 0;
+    for (char *line = text, *end; (end = memchr(line, '\n', n_text - (size_t)(line - text)));
+         line = end + 1) {
+        report_t report;
+        assert_int_equal(report_parse(line, (size_t)(end - line), &report), 0);
+        n_events += report.kind == REPORT_EVENT;
+        n_beats += report.kind == REPORT_BEAT;
+        report_free(&report);
+    }
+    assert_int_equal(n_events, N_EVENTS);
+    assert_true(n_beats >= 50);
+    free(text);
+}
+
+static void
 a_worker_row_travels_as_text(void **state)
 {
     (void)state;
@@ -259,6 +292,7 @@ main(void)
         cmocka_unit_test(a_loss_and_a_failure_name_the_worker),
         cmocka_unit_test(a_checkpoint_is_told_in_parts),
         cmocka_unit_test(what_is_no_record_is_refused),
+        cmocka_unit_test(a_beat_never_cuts_into_a_line),
         cmocka_unit_test(a_worker_row_travels_as_text),
         cmocka_unit_test(base64_agrees_with_rfc_4648),
     };

@@ -83,7 +83,7 @@ fi
 lost=$((${EPOCHREALTIME/./} - held))
 if [ "$case" = hung ]; then
     # It stays as it is, and only dmlx run is there to miss it.
-    hung_s=$((10 + 2 * 5 + 1))
+    hung_s=$((3 * 5)) # of cluster.timeout.silence_s, for one that beat before
 elif [ "$case" = garbled ]; then
     # It says what is no record; that ends the attempt as its death does.
     echo nonsense >"/proc/$victim/fd/1"
