@@ -16,8 +16,9 @@
 #include "runner/memory.h"
 #include "runner/process.h"
 
-// What prepare() found for the cells: where the engine finds the data.
-static char data_source[1024]; // host folder to mount; "": the data set is in the image
+// What prepare() found for the cells.
+static char data_source[1024];              // where the engine finds the data: a folder of its host
+static char engine_host[LAUNCH_HOST_BYTES]; // its host's name; "": it does not tell
 
 static container_engine_t
 engine_of(const cluster_t *cluster)
@@ -47,8 +48,9 @@ container_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *
     }
     snprintf(data_source, sizeof data_source, "%s",
              *cluster->data_folder ? cluster->data_folder : need->data_folder);
-    static const char *const podman[] = {"info", "--format", "{{.Host.CPUs}}", NULL};
-    static const char *const docker[] = {"info", "--format", "{{.NCPU}}", NULL};
+    static const char *const podman[] = {"info", "--format", "{{.Host.CPUs}} {{.Host.Hostname}}",
+                                         NULL};
+    static const char *const docker[] = {"info", "--format", "{{.NCPU}} {{.Name}}", NULL};
     char *text = NULL;
     fault_t why = {{0}};
     if (container_call(&engine, cluster->launcher == LAUNCHER_PODMAN ? podman : docker, NULL,
@@ -56,7 +58,9 @@ container_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *
         container_deny(&engine, &why, fault);
         return LAUNCH_DENIED;
     }
-    double cores = strtod(text, NULL);
+    double cores = 0;
+    *engine_host = 0;
+    sscanf(text, "%lf %255s", &cores, engine_host);
     free(text);
     if (need->cores_a_node <= cores)
         return 0;
@@ -118,6 +122,7 @@ container_command(void *context, const launch_cell_t *cell, int rank, const char
     launch_argv_data(&argv, "/data");
     for (int i = 1; i < argv.n; i++)
         launch_command_addf(command, "%s", argv.argv[i]);
+    snprintf(command->host, sizeof command->host, "%s", engine_host);
     return 0;
 }
 
