@@ -145,9 +145,12 @@ clean_up(run_t *run)
         // One that was not opened has started nothing: what is wrong with its cluster was told.
         int limit_ms = series->record ? left_behind_limit_ms(series->launcher) : KEEPER_LIMIT_MS;
         if (series->launcher->clean(&series->experiment.cluster, keeper_run_id(run->keeper),
-                                    limit_ms, &fault) != 0 &&
-            series->record)
-            status = series_say(STATUS_CLUSTER, fault.text);
+                                    limit_ms, &fault) == 0 ||
+            !series->record)
+            continue;
+        left_behind_note(series->folder, keeper_run_id(run->keeper), fault.text);
+        status = series_say(STATUS_CLUSTER, fault.text);
+        series_say_step("the next run with these results tries again to remove that");
     }
     keeper_end(&run->keeper);
     return status;

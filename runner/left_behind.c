@@ -72,7 +72,7 @@ retry_line(char *line, const launcher_t *launcher, const cluster_t *cluster, lau
     if (!sentence)
         return true;
     *sentence++ = 0;
-    snprintf(text, sizeof text, "a run before this was killed and left something behind: %s",
+    snprintf(text, sizeof text, "a run before this left something behind: %s",
              sentence);
     say(text);
     int limit_ms = left_behind_limit_ms(launcher);

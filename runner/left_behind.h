@@ -1,9 +1,10 @@
-// left_behind.h — what the keeper of a killed run could not remove, written down for people and for
-// the next run.
+// left_behind.h — what a run, or the keeper of a killed one, could not remove, written down for
+// people and for the next run.
 //
-// The keeper has no terminal. What would not go within its launcher's limit, since the manager of a
-// swarm did not answer, say, is a line "RUN-ID SENTENCE" of the results folder's left-behind.txt.
-// The next `dmlx run` with that folder tells the line and tries again.
+// The keeper has no terminal, and a terminal is closed. What would not go within its launcher's
+// limit, since the manager of a swarm did not answer, say, is a line "RUN-ID SENTENCE" of the
+// results folder's left-behind.txt. The next `dmlx run` with that folder tells the line and tries
+// again.
 #ifndef RUNNER_LEFT_BEHIND_H
 #define RUNNER_LEFT_BEHIND_H
 

@@ -1,4 +1,4 @@
-// What a killed run could not remove is asked for again and again, written down, and removed by the
+// What a run could not remove is asked for again and again, written down, and removed by the
 // next.
 #include <setjmp.h>
 #include <stdarg.h>
