@@ -93,14 +93,25 @@ is_rank(const attempt_t *attempt, int rank)
     return rank >= 0 && rank < attempt->cell->nodes;
 }
 
+// The host of a process as messages name it, and results do. A swarm places coordinators on
+// whichever manager it likes, which only they can tell; any rank that is no worker's is theirs.
+static const char *
+host_of(const attempt_t *attempt, int rank)
+{
+    if (is_rank(attempt, rank))
+        return attempt->setting->launcher->host(attempt->launch, rank);
+    if (attempt->cluster->launcher == LAUNCHER_SWARM && *attempt->host)
+        return attempt->host;
+    return attempt->setting->launcher->host(attempt->launch, LAUNCH_COORDINATOR);
+}
+
 // A sentence about a process of this run, with what only we know: its host and its log, unless it
 // names them. Any rank that is no worker's is the coordinator's.
 static void
 tell_where(const attempt_t *attempt, int rank, const char *text, char sentence[REPORT_TEXT_MAX])
 {
     bool is_worker = is_rank(attempt, rank);
-    const char *host =
-        attempt->setting->launcher->host(attempt->launch, is_worker ? rank : LAUNCH_COORDINATOR);
+    const char *host = host_of(attempt, rank);
     bool is_named = strstr(text, host);
     int n = snprintf(sentence, REPORT_TEXT_MAX, "%s%s%s%s", text,
                      is_named ? "" : "; it was started on '", is_named ? "" : host,
@@ -339,10 +350,9 @@ add_silence(const attempt_t *attempt, char *text, size_t n_bytes)
 {
     if (attempt->has_result || !silence_is_suspicious(&attempt->silence, attempt->cluster))
         return;
-    const char *host = attempt->setting->launcher->host(attempt->launch, LAUNCH_COORDINATOR);
     snprintf(text, n_bytes,
              "; nor was the coordinator, on '%s', heard of for %.1f s; see '%s/coordinator.log'",
-             host, attempt->silence.quiet_s, attempt->folder);
+             host_of(attempt, LAUNCH_COORDINATOR), attempt->silence.quiet_s, attempt->folder);
 }
 
 // A process has ended. After the result every end is a good one; before it, what happens is what

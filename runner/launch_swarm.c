@@ -394,8 +394,8 @@ add_service(text_t *text, const cluster_t *cluster, const launch_cell_t *cell, i
     char process[LAUNCH_NAME_BYTES];
     bool trains = rank != LAUNCH_COORDINATOR || cell->n_nodes == 1;
     launch_process_name(cell, rank, process);
-    text_add(text, "  %s:\n    image: %s\n    hostname: %s\n", process, image,
-             trains ? "\"{{.Node.Hostname}}\"" : "coordinator");
+    // Which a role tells as its own: for a coordinator nobody else knows what manager it is on.
+    text_add(text, "  %s:\n    image: %s\n    hostname: \"{{.Node.Hostname}}\"\n", process, image);
     add_command(text, cluster, cell, rank, process);
     text_add(text,
              "    environment:\n      %s: \"%s\"\n      XDG_CACHE_HOME: /cache\n"
@@ -611,9 +611,9 @@ swarm_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fault_
     if (n_found == 0)
         return status;
     fault_set(fault,
-              "not everything of run '%s' on the swarm%s%s would go within %d ms (%s); look for "
+              "not everything of run '%s' on the swarm%s%s would go (%s); look for "
               "services, secrets and networks with the label %s",
-              run_id, *cluster->context ? " of context " : "", cluster->context, timeout_ms,
+              run_id, *cluster->context ? " of context " : "", cluster->context,
               n_found < 0 ? why.text : "there was more each time", label);
     return LAUNCH_FAILED;
 }
