@@ -135,22 +135,31 @@ print_results(run_t *run)
                 is_drawn && !run->is_plain ? ", figures in its figures/" : "");
 }
 
+// Tells what would not go, for the user and for the next run.
+static int
+leave_behind(const series_t *series, const char *run_id, const fault_t *fault)
+{
+    left_behind_note(series->folder, run_id, fault->text);
+    int status = series_say(STATUS_CLUSTER, fault->text);
+    series_say_step("the next run with these results tries again to remove that");
+    return status;
+}
+
 static int
 clean_up(run_t *run)
 {
     int status = STATUS_DONE;
     for (int i = 0; i < run->n_series && run->keeper; i++) {
         const series_t *series = &run->series[i];
+        const cluster_t *cluster = &series->experiment.cluster;
+        const char *run_id = keeper_run_id(run->keeper);
         fault_t fault = {{0}};
         // One that was not opened has started nothing: what is wrong with its cluster was told.
-        int limit_ms = series->record ? left_behind_limit_ms(series->launcher) : KEEPER_LIMIT_MS;
-        if (series->launcher->clean(&series->experiment.cluster, keeper_run_id(run->keeper),
-                                    limit_ms, &fault) == 0 ||
-            !series->record)
-            continue;
-        left_behind_note(series->folder, keeper_run_id(run->keeper), fault.text);
-        status = series_say(STATUS_CLUSTER, fault.text);
-        series_say_step("the next run with these results tries again to remove that");
+        if (!series->record)
+            series->launcher->clean(cluster, run_id, KEEPER_LIMIT_MS, &fault);
+        else if (left_behind_remove(series->launcher, cluster, run_id,
+                                    left_behind_limit_ms(series->launcher), &fault) != 0)
+            status = leave_behind(series, run_id, &fault);
     }
     keeper_end(&run->keeper);
     return status;

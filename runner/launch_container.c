@@ -162,10 +162,10 @@ container_clean(const cluster_t *cluster, const char *run_id, int timeout_ms, fa
     if (n_found == 0)
         return status;
     fault_set(fault,
-              "not every container of run '%s' on %s%s%s would go within %d ms (%s); look for "
-              "those with the label %s",
+              "not every container of run '%s' on %s%s%s would go (%s); look for those with the "
+              "label %s",
               run_id, engine.program, *engine.context ? " of context " : "", engine.context,
-              timeout_ms, n_found < 0 ? why.text : "there was more each time", label);
+              n_found < 0 ? why.text : "there was more each time", label);
     return LAUNCH_FAILED;
 }
 

@@ -34,7 +34,8 @@ left_behind_remove(const launcher_t *launcher, const cluster_t *cluster, const c
     long long left_ms = timeout_ms;
     while (launcher->clean(cluster, run_id, (int)left_ms, fault) != 0) {
         left_ms = until_ms - process_clock_ms();
-        if (left_ms <= PAUSE_MS)
+        // The fault is to say why, and not that the last of many had no time.
+        if (left_ms <= PAUSE_MS + timeout_ms / 10)
             return -1;
         poll(NULL, 0, PAUSE_MS); // a refusal that comes at once would be asked for without end
         left_ms -= PAUSE_MS;
@@ -72,8 +73,7 @@ retry_line(char *line, const launcher_t *launcher, const cluster_t *cluster, lau
     if (!sentence)
         return true;
     *sentence++ = 0;
-    snprintf(text, sizeof text, "a run before this left something behind: %s",
-             sentence);
+    snprintf(text, sizeof text, "a run before this left something behind: %s", sentence);
     say(text);
     int limit_ms = left_behind_limit_ms(launcher);
     bool is_gone =
