@@ -10,6 +10,8 @@
 #   refused NAME STATUS WORDS WORD…   a run ends with that status before any cell, and says the words
 #   partly NAME WORDS WORD…   a run ends with status 4, the cell of three nodes failed by the words and that of one done
 #   begin NAME WORD…  a long run of three nodes in the background, past its first round; $run is dmlx, $outer its shell
+#   long=(…)          what makes it so; where it is only the first cell, then=(…) has a short one of one node behind it
+#   serve_podman      the podman of mgr answers by the connection mgr; again, after it has lost it
 #   nothing_left NAME SECONDS [PID]   on any host, in time
 cluster=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/cluster.sh
 program=$(realpath "$1")
@@ -113,16 +115,29 @@ run_of() {
     done
 }
 
+long=(--set train.epochs=5000 --set train.rounds=1000 --only nodes=3)
+then=(--set matrix.shuffle=false
+    --set 'matrix.zip=( { nodes = [ 3, 1 ]; cores = [ 3, 1 ]; epochs = [ 5000, 1 ]; rounds = [ 1000, 3 ]; } )')
+
 begin() {
     local name=$1
     shift
     rm -rf "$name"
-    on_cluster run c.cfg -o "$name" --no-figures --set train.epochs=5000 --set train.rounds=1000 --only nodes=3 "$@" \
-        >/dev/null 2>"$name.err" &
+    on_cluster run c.cfg -o "$name" --no-figures "${long[@]}" "$@" >/dev/null 2>"$name.err" &
     outer=$!
     wait_for_line "$name/c/rounds.csv" '^n3-' $patience_s || fault "$name: no round within $patience_s s: $(cat "$name.err")"
     run=$(run_of "$name")
     [ -n "$run" ] || fault "$name: no dmlx runs: $(cat "$name.err")"
+}
+
+serve_podman() {
+    "$cluster" on mgr rm -f /run/podman.sock
+    "$cluster" on mgr env CONTAINERS_CONF="$DMLX_CLUSTER/ext/containers.conf" CONTAINERS_STORAGE_CONF="$DMLX_CLUSTER/ext/storage.conf" \
+        podman system service --time=0 unix:///run/podman.sock </dev/null >service.out 2>&1 & # until the host goes down
+    until_true $patience_s "$cluster" on mgr test -S /run/podman.sock || fault "no podman on mgr: $(cat service.out)"
+    "$cluster" ext podman system connection list 2>/dev/null | grep -q '^mgr ' && return
+    cp "$DMLX_CLUSTER/known_hosts" "$DMLX_CLUSTER/ext/home/.ssh/known_hosts"
+    "$cluster" ext podman system connection add --identity "$DMLX_CLUSTER/ext/home/.ssh/id" mgr ssh://root@10.77.0.10/run/podman.sock
 }
 
 nothing_left() {

@@ -246,12 +246,7 @@ if has_need podman && has_need runc; then
     on_cluster image --engine podman >podman.out 2>&1 || fault "podman image: $(cat podman.out)"
     matrix podman --launcher podman
     # The podman of another host, by a connection.
-    "$cluster" on mgr env CONTAINERS_CONF="$DMLX_CLUSTER/ext/containers.conf" CONTAINERS_STORAGE_CONF="$DMLX_CLUSTER/ext/storage.conf" \
-        podman system service --time=0 unix:///run/podman.sock </dev/null >service.out 2>&1 & # until the host goes down
-    serves() { "$cluster" on mgr test -S /run/podman.sock; }
-    until_true 20 serves || fault "no podman on mgr: $(cat service.out)"
-    cp "$DMLX_CLUSTER/known_hosts" "$DMLX_CLUSTER/ext/home/.ssh/known_hosts"
-    "$cluster" ext podman system connection add --identity "$DMLX_CLUSTER/ext/home/.ssh/id" mgr ssh://root@10.77.0.10/run/podman.sock
+    serve_podman
     there=(--launcher podman --set cluster.context=mgr --set "cluster.data_folder=\"$DMLX_DATA\"")
     on_cluster image --engine podman --context mgr >podman.out 2>&1 || fault "podman image on mgr: $(cat podman.out)"
     matrix podman_there "${there[@]}"
