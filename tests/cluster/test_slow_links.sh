@@ -2,7 +2,7 @@
 # A swarm behind slow links: nodes that have neither image nor data need longer to pull them than workers may take to
 # join, and the first attempt is a good one all the same. What keeps an image from a node is told with the node, before any
 # cell; Ctrl-C and kill -9 while nodes pull leave nothing. Over ssh, Ctrl-C while dmlx is copied leaves no part of it, and the
-# next run copies it anew.
+# next run copies it anew. The time that a host needs to get its data set is in no cell's T, and it gets each set once.
 # lane: 2
 only_parts="swarm registry"
 . "$(dirname "$0")/common.sh"
@@ -24,11 +24,36 @@ wait "$outer"
 expect_equal "status after Ctrl-C while dmlx is copied" 130 "$?"
 until_true 15 none_left || fault "Ctrl-C while dmlx is copied left: $(ls -l "$DMLX_CLUSTER"/w[123]/root/.cache/dmlx/bin/*)"
 nothing_left "Ctrl-C while dmlx is copied" 15
-on_cluster run c.cfg -o copied --no-figures --launcher ssh >/dev/null 2>copied.err || fault "after that: $(cat copied.err)"
+# Each line of it with the second in which it came. A sanitizer's program has fewer pictures to train on: its cell of one node is to be
+# over in a moment, too.
+on_cluster run c.cfg -o copied --no-figures --launcher ssh --set "train.samples=$((600 / slow_training))" 2>&1 >/dev/null |
+    while IFS= read -r line; do echo "$EPOCHREALTIME $line"; done >copied.err
+[ "${PIPESTATUS[0]}" = 0 ] || fault "after that: $(cat copied.err)"
 grep -q "dmlx is copied to 'w1', 'w2', 'w3'" copied.err || fault "dmlx is not copied anew: $(cat copied.err)"
 expect_equal "rows after that" "done done" "$(column copied/c/runs.csv status | tr '\n' ' ' | sed 's/ $//')"
 expect_equal "files of dmlx on three hosts" 3 "$(copies)"
 
+# What the links let through to w1, in bytes.
+came() { "$cluster" sent | sed -nE 's/^w1, in: .* Sent ([0-9]+) bytes .*/\1/p'; }
+data_bytes=$(cat data/cifar-10-batches-bin/*_batch*.bin | wc -c)
+copy_s=$(awk '/the data set is copied to/ { from = $1 } / runs, about / { to = $1 } END { print to - from }' copied.err)
+awk "BEGIN { exit !($copy_s > 0.9 * 8 * $data_bytes / 12e6) }" ||
+    fault "$data_bytes bytes of data came in $copy_s s: the links are too fast for this test"
+counted_s=$(paste -d' ' <(column copied/c/runs.csv cell) <(column copied/c/runs.csv t_s) <(column copied/c/runs.csv startup_s) |
+    awk '/^n1-/ { print $2 + $3 }')
+echo "the data set came in $copy_s s; start-up and T of one node: $counted_s s"
+awk "BEGIN { exit !($counted_s > 0 && $counted_s < $copy_s) }" || fault "start-up and T of one node: $counted_s s, the copy $copy_s s"
+before=$(came)
+on_cluster run c.cfg -o cached --no-figures --launcher ssh >/dev/null 2>cached.err || fault "with the data there: $(cat cached.err)"
+! grep copied cached.err || fault "what is there is copied again"
+[ $(($(came) - before)) -lt "$data_bytes" ] || fault "$(($(came) - before)) bytes came to w1, which has all but the models"
+# Another data set is known by its checksum, and the first one stays.
+printf '\001' | dd of=data/cifar-10-batches-bin/data_batch_1.bin bs=1 seek=5 conv=notrunc 2>/dev/null
+on_cluster run c.cfg -o other --no-figures --launcher ssh --only nodes=1 >/dev/null 2>other.err || fault "with other data: $(cat other.err)"
+grep -q "the data set is copied to 'w1'" other.err || fault "other data are not copied: $(cat other.err)"
+expect_equal "data sets on w1" 2 "$(ls -d "$DMLX_CLUSTER"/w1/root/.cache/dmlx/data/*/whole | wc -l)"
+
+"$cluster" shape 16mbit # slow enough still: below it is seen to be
 # pulling NAME: a run in the background whose nodes pull; $run is dmlx, $outer its shell.
 pulling() {
     rm -rf "$1"
@@ -63,6 +88,8 @@ for name in w1 w2 w3; do
     # Else the pull is no harder than joining, and this test shows nothing.
     [ "${seconds:-0}" -gt "$join_s" ] || fault "$name pulled within '$seconds' s: the links are too fast for this test"
 done
+awk -v t="$(paste -d' ' <(column slow/c/runs.csv cell) <(column slow/c/runs.csv t_s) | sed -n 's/^n1-[^ ]* //p')" \
+    "BEGIN { exit !(t > 0 && t < $join_s) }" || fault "T of one node has the pull in it: $(cat slow/c/runs.csv)"
 echo "nodes pulled, and the matrix ran, in $((SECONDS - began)) s"
 nothing_left "a run behind slow links" 15
 "$cluster" shape off
