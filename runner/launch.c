@@ -15,7 +15,12 @@
 #include "runner/memory.h"
 #include "runner/process.h"
 
-enum { HEADER_BYTES = 32, LAST_LINE_BYTES = 200, SHORT_NAME_BYTES = 72 };
+enum {
+    HEADER_BYTES = 32,
+    LAST_LINE_BYTES = 200,
+    SHORT_NAME_BYTES = 72,
+    SSH_GONE = 255 // how an ssh client ends whose connection did, and no role
+};
 
 static const char header_word[] = "dmlx-text ";
 
@@ -137,6 +142,9 @@ launch_ended(const launch_cell_t *cell, int rank, const char *host, int status,
     last_line(log, line);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
         *line = 0; // which nobody sees coming: what was said last is not why
+    else if (process_exit_status(status) == SSH_GONE)
+        snprintf(how, sizeof how, "is gone with its connection (status %d of ssh)%s", SSH_GONE,
+                 *line ? "; said last" : "");
     *event =
         (launch_event_t){.kind = LAUNCH_ENDED, .rank = rank, .status = process_exit_status(status)};
     snprintf(event->text, sizeof event->text, "%s on '%.80s' %s%s%s; see '%s'", name, host, how,

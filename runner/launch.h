@@ -240,7 +240,8 @@ char *launch_log_path(const launch_cell_t *cell, int rank);
 void launch_group_name(const launch_cell_t *cell, int rank, char *name, size_t n_bytes);
 
 // Fills in LAUNCH_ENDED: "worker-2 on 'node7' was killed by signal 9 (Killed); see
-// '…/worker-2.log'", with the log's last line when it has one. `status` is as waitpid gives it.
+// '…/worker-2.log'", with the log's last line when it has one, which is not taken for the reason
+// where ssh says that the connection ended. `status` is as waitpid gives it.
 void launch_ended(const launch_cell_t *cell, int rank, const char *host, int status,
                   launch_event_t *event);
 

@@ -219,6 +219,27 @@ an_early_end_tells_the_logs_last_line(void **state)
 }
 
 static void
+a_lost_connection_is_no_fault_of_what_was_said_last(void **state)
+{
+    (void)state;
+    launch_cell_t cell = cell_of(2, "wait", "wait");
+    launch_event_t event;
+    char *path = launch_log_path(&cell, LAUNCH_COORDINATOR);
+    FILE *log = fopen(path, "w");
+    assert_non_null(log);
+    fputs("worker 1 came\n", log);
+    fclose(log);
+    launch_ended(&cell, LAUNCH_COORDINATOR, "mgr", 255 << 8, &event);
+    assert_int_equal(event.status, 255);
+    assert_non_null(strstr(event.text, "coordinator on 'mgr' is gone with its connection (status "
+                                       "255 of ssh); said last: worker 1 came; see '"));
+    assert_int_equal(unlink(path), 0);
+    launch_ended(&cell, LAUNCH_COORDINATOR, "mgr", 255 << 8, &event);
+    assert_non_null(strstr(event.text, "(status 255 of ssh); see '"));
+    free(path);
+}
+
+static void
 a_lost_worker_is_named_and_can_be_respawned(void **state)
 {
     (void)state;
@@ -457,6 +478,7 @@ main(void)
         ON_FOLDER(one_node_runs_the_standalone_role),
         ON_FOLDER(a_coordinator_that_does_not_listen_is_named),
         ON_FOLDER(an_early_end_tells_the_logs_last_line),
+        ON_FOLDER(a_lost_connection_is_no_fault_of_what_was_said_last),
         ON_FOLDER(a_lost_worker_is_named_and_can_be_respawned),
         ON_FOLDER(stopping_ends_everything_at_once),
         ON_FOLDER(a_deaf_worker_is_killed_after_the_grace),
