@@ -3,7 +3,6 @@
 # join, and the first attempt is a good one all the same. What keeps an image from a node is told with the node, before any
 # cell; Ctrl-C and kill -9 while nodes pull leave nothing. Over ssh, Ctrl-C while dmlx is copied leaves no part of it, and the
 # next run copies it anew. The time that a host needs to get its data set is in no cell's T, and it gets each set once.
-# lane: 2
 only_parts="swarm registry"
 . "$(dirname "$0")/common.sh"
 has_need dockerd && has_need docker && has_need docker-registry || { echo "no dockerd or docker-registry"; exit 77; }
