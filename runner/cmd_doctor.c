@@ -232,6 +232,7 @@ question_of(const doctor_t *doctor)
                                .data_folder = doctor->options->data,
                                .port = cluster->port,
                                .is_about_engines = true,
+                               .cpu_limit = doctor->need.is_limited ? doctor->need.cores_a_node : 0,
                                .registry = cluster->registry};
 }
 
@@ -317,13 +318,15 @@ take_host(const launch_host_t *host, void *context)
 {
     doctor_t *doctor = context;
     doctor->n_told++;
-    add_host(&doctor->table, host, 0); // the coordinator is elsewhere
+    add_host(&doctor->table, host, host->coordinates ? doctor->experiment.cluster.port : 0);
     if (host->is_misleading)
         problem(doctor, "%s", host->fault.text);
     else if (*host->fault.text)
         warn(doctor, "%s", host->fault.text);
-    else if (host->is_asked)
+    if (host->is_asked && !host->is_misleading)
         judge(doctor, host->survey.facts.name, &host->survey, host->clock_offset_s, true);
+    if (host->coordinates && !host->survey.is_port_free)
+        judge_port(doctor, host->survey.facts.name);
 }
 
 static void
@@ -333,6 +336,7 @@ examine_service(doctor_t *doctor)
     const cluster_t *cluster = &doctor->experiment.cluster;
     survey_question_t question = question_of(doctor);
     fault_t fault = {{0}};
+    int n_before = doctor->n_problems;
     question.data_folder = doctor->data_folder;
     question.run_id = doctor->need.run_id;
     question.say = doctor->need.say;
@@ -340,7 +344,7 @@ examine_service(doctor_t *doctor)
     if ((launcher->hosts && launcher->hosts(cluster, &question, take_host, doctor, &fault) != 0) ||
         (!signals_stop() && launcher->prepare(cluster, &doctor->need, &fault) != 0))
         problem(doctor, "%s", fault.text);
-    else
+    else if (doctor->n_problems == n_before)
         text_add(&doctor->table, "launcher %s can start what the experiment asks for\n",
                  launcher->name);
 }

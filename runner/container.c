@@ -11,6 +11,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "runner/keeper.h"
+#include "runner/limits.h"
 #include "runner/memory.h"
 #include "runner/process.h"
 #include "runner/signals.h"
@@ -62,15 +64,6 @@ open_complaints(void)
     return fd;
 }
 
-// The last line of them.
-static const char *
-last_line(char *text)
-{
-    cut_newlines(text);
-    char *start = strrchr(text, '\n');
-    return start ? start + 1 : text;
-}
-
 int
 container_call(const container_engine_t *engine, const char *const *words, const char *input,
                int timeout_ms, char **output, fault_t *fault)
@@ -112,7 +105,7 @@ container_call(const container_engine_t *engine, const char *const *words, const
         if (status == 127)
             fault_set(fault, "there is no '%s' on this machine; install it", engine->program);
         else if (status > 0)
-            fault_set(fault, "%s", *complaint ? last_line(complaint) : "it said nothing");
+            fault_set(fault, "%s", *complaint ? text_last_line(complaint) : "it said nothing");
         else if (status < 0 && engine->say && signals_stop())
             fault_set(fault, "'%s %s' was interrupted", engine->program, words[0]);
         else if (status < 0)
@@ -139,6 +132,74 @@ container_begin(const container_engine_t *engine, launch_command_t *command)
     launch_command_add(command,
                        strcmp(engine->program, "podman") == 0 ? "--connection" : "--context");
     launch_command_add(command, engine->context);
+}
+
+// The quota in microseconds a period, in place of --cpus, whose period is always 100 ms: gaps of
+// that length would be seen in every round.
+static void
+add_quota(const container_role_t *role, launch_command_t *command)
+{
+    int period_us = role->period_us > 0 ? role->period_us : LIMITS_PERIOD_US;
+    if (role->cpu_limit * period_us < 1000)
+        period_us = (int)(1000 / role->cpu_limit) + 1;
+    launch_command_addf(command, "--cpu-period=%d", period_us);
+    launch_command_addf(command, "--cpu-quota=%.0f", role->cpu_limit * period_us);
+}
+
+// Not --volume: that makes a folder on the engine's host where there is none. The words are fields
+// of CSV, so that a path may hold a comma.
+static void
+add_mount(const char *source, const char *target, launch_command_t *command)
+{
+    text_t text = {0};
+    text_add(&text, "--mount=type=bind,target=%s,readonly,\"source=", target);
+    for (const char *at = source; *at; at++)
+        text_add(&text, *at == '"' ? "\"\"" : "%c", *at);
+    text_add(&text, "\"");
+    char *word = text_take(&text);
+    launch_command_addf(command, "%s", word);
+    free(word);
+}
+
+void
+container_add_run(const container_role_t *role, const cluster_t *cluster, launch_command_t *command)
+{
+    char *image = container_image(cluster);
+    launch_command_add(command, "run");
+    launch_command_add(command, "--rm");
+    if (role->is_attended)
+        launch_command_add(command, "-i");
+    launch_command_addf(command, "--name=%s", role->name);
+    launch_command_addf(command, "--label=%s=%s", CONTAINER_RUN_LABEL, role->run_id);
+    if (role->cell)
+        launch_command_addf(command, "--label=dmlx.cell=%s", role->cell);
+    launch_command_addf(command, "--env=%s=%s", KEEPER_VARIABLE, role->run_id);
+    launch_command_add(command, "--env=XDG_CACHE_HOME=/cache");
+    launch_command_add(command, "--network=host");
+    launch_command_add(command, "--read-only");
+    launch_command_add(command, "--tmpfs=/tmp");
+    launch_command_add(command, "--cap-drop=ALL");
+    launch_command_add(command, "--security-opt=no-new-privileges");
+    launch_command_add(command, "--user=65534:65534");
+    if (*role->data) {
+        add_mount(role->data, "/data", command);
+        add_mount(role->data, "/cache/dmlx/synthetic-1", command);
+    }
+    if (cluster->memory_mb > 0)
+        launch_command_addf(command, "--memory=%ldm", cluster->memory_mb);
+    if (role->cpu_limit > 0)
+        add_quota(role, command);
+    for (size_t i = 0; i < cluster->options.n_items; i++)
+        launch_command_add(command, cluster->options.items[i]);
+    launch_command_addf(command, "%s", image);
+    free(image);
+}
+
+bool
+container_lacks_folder(const char *complaint)
+{
+    return strstr(complaint, "bind source path") || strstr(complaint, "invalid mount") ||
+           strstr(complaint, "statfs"); // podman's word
 }
 
 int

@@ -38,6 +38,24 @@ void container_say(const container_engine_t *engine, const char *format, ...)
 // The limit of a call that moves an image.
 int container_long_ms(const container_engine_t *engine);
 
+// What a container of a role has: a worker's, or one that finds out what a worker would find.
+typedef struct container_role {
+    const char *run_id; // keeper_run_id
+    const char *name;   // of the container
+    const char *cell;   // the prefix of all names of its cell; NULL: of none
+    const char *data;   // folder on the engine's host, which must be there; "": it needs none
+    double cpu_limit;   // in real cores; 0: none
+    int period_us;      // of the quota; 0: LIMITS_PERIOD_US
+    bool is_attended;   // has a standard input
+} container_role_t;
+
+// Adds "run … IMAGE", to be followed by the role's own words. The role is borrowed until then.
+void container_add_run(const container_role_t *role, const cluster_t *cluster,
+                       launch_command_t *command);
+
+// Whether an engine, by its complaint, did not find the folder that it was to mount.
+bool container_lacks_folder(const char *complaint);
+
 // Adds "docker --context X" to a command.
 void container_begin(const container_engine_t *engine, launch_command_t *command);
 

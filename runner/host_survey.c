@@ -101,11 +101,30 @@ look_at_data(const char *name, const char *folder, host_survey_t *survey)
     free(found);
 }
 
+static const char *const limit_kinds[] = {
+    [LIMITS_V1] = "cgroup v1", [LIMITS_V2] = "cgroup v2", [LIMITS_SCOPE] = "systemd"};
+
+// What limits can be set here, and which are set on us.
+static void
+look_at_limits(host_survey_t *survey)
+{
+    fault_t why = {{0}};
+    limits_host_t host;
+    limits_group_t around;
+    if (limits_current("", &around, NULL) == 0 && around.cores > 0) {
+        strcpy(survey->limited_by, limit_kinds[around.kind]);
+        survey->limited_cores = around.cores;
+    }
+    survey->limited_memory_bytes = limits_memory("");
+    if (limits_available(&why) && limits_probe("", &host, &why) == 0)
+        snprintf(survey->limit, sizeof survey->limit, "%s", limit_kinds[host.kind]);
+    else
+        snprintf(survey->limit_fault, sizeof survey->limit_fault, "%.500s", why.text);
+}
+
 void
 host_survey_make(const survey_question_t *question, host_survey_t *survey)
 {
-    static const char *const kinds[] = {
-        [LIMITS_V1] = "cgroup v1", [LIMITS_V2] = "cgroup v2", [LIMITS_SCOPE] = "systemd"};
     struct timespec now;
     *survey = (host_survey_t){.is_port_free = true};
     clock_gettime(CLOCK_REALTIME, &now);
@@ -117,12 +136,7 @@ host_survey_make(const survey_question_t *question, host_survey_t *survey)
     survey->temperature_c = sample.temperature_c;
     survey->clock_mhz = sample.clock_mhz;
     survey->throttle_flags = sample.throttle_flags;
-    fault_t why = {{0}};
-    limits_host_t host;
-    if (limits_available(&why) && limits_probe("", &host, &why) == 0)
-        snprintf(survey->limit, sizeof survey->limit, "%s", kinds[host.kind]);
-    else
-        snprintf(survey->limit_fault, sizeof survey->limit_fault, "%.500s", why.text);
+    look_at_limits(survey);
     survey->is_port_free = host_ports_are_free(question->port);
     if (question->is_about_engines)
         look_for_engine(survey);
@@ -143,16 +157,18 @@ host_survey_text(const host_survey_t *survey)
 {
     const host_facts_t *facts = &survey->facts;
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:I, s:o, s:o, s:o, s:i, s:s, s:s, s:b, s:s, "
-        "s:s, s:f, s:s, s:s}",
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:I, s:o, s:o, s:o, s:i, s:s, s:s, s:s, s:f, "
+        "s:I, s:b, s:s, s:s, s:f, s:s, s:s}",
         "version", survey->version, "name", facts->name, "cpu", facts->cpu, "arch", facts->arch,
         "kernel", facts->kernel, "governor", facts->governor, "n_cpus", facts->n_cpus, "cores",
         number(facts->cores), "memory_bytes", (json_int_t)facts->memory_bytes, "clock_mhz_max",
         number(facts->clock_mhz_max), "temperature_c", number(survey->temperature_c), "clock_mhz",
         number(survey->clock_mhz), "throttle_flags", survey->throttle_flags, "limit", survey->limit,
-        "limit_fault", survey->limit_fault, "is_port_free", survey->is_port_free, "data_xxh128",
-        survey->data_xxh128, "data_fault", survey->data_fault, "clock_s", survey->clock_s, "engine",
-        survey->engine, "registry", survey->registry);
+        "limit_fault", survey->limit_fault, "limited_by", survey->limited_by, "limited_cores",
+        survey->limited_cores, "limited_memory_bytes", (json_int_t)survey->limited_memory_bytes,
+        "is_port_free", survey->is_port_free, "data_xxh128", survey->data_xxh128, "data_fault",
+        survey->data_fault, "clock_s", survey->clock_s, "engine", survey->engine, "registry",
+        survey->registry);
     char *text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     return text;
@@ -196,6 +212,10 @@ host_survey_parse(const char *text, host_survey_t *survey)
     survey->throttle_flags = (int)json_integer_value(json_object_get(object, "throttle_flags"));
     take_text(object, "limit", survey->limit, sizeof survey->limit);
     take_text(object, "limit_fault", survey->limit_fault, sizeof survey->limit_fault);
+    take_text(object, "limited_by", survey->limited_by, sizeof survey->limited_by);
+    survey->limited_cores = json_number_value(json_object_get(object, "limited_cores"));
+    survey->limited_memory_bytes =
+        json_integer_value(json_object_get(object, "limited_memory_bytes"));
     survey->is_port_free = json_is_true(json_object_get(object, "is_port_free"));
     take_text(object, "data_xxh128", survey->data_xxh128, sizeof survey->data_xxh128);
     take_text(object, "data_fault", survey->data_fault, sizeof survey->data_fault);

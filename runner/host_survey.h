@@ -18,6 +18,9 @@ typedef struct host_survey {
     int throttle_flags;              // of a Pi's firmware (host_sample_t); -1 where it is not told
     char limit[16];                  // how a CPU limit is set: "cgroup v1"; "" when it cannot be
     char limit_fault[SURVEY_TEXT_BYTES];
+    char limited_by[16];          // under what it looked: "cgroup v1"; "" where nothing limits CPU
+    double limited_cores;         // the tightest limit around it; 0 where nothing limits CPU
+    int64_t limited_memory_bytes; // 0 where nothing limits memory
     char engine[48];  // container engine that answers: "docker 20.10.24"; "" for none, or not asked
     char registry[8]; // whether the registry is reached from there: "yes", "no"; "" when not asked
     bool is_port_free; // cluster.port and the next one; true for port 0
@@ -31,6 +34,7 @@ typedef struct survey_question {
     long port;                           // 0: any will do
     bool is_about_engines;
     const char *registry;          // "registry:5000"; NULL or "": none
+    double cpu_limit;              // real cores, of what is started somewhere to ask; 0: none
     const char *run_id;            // keeper_run_id, for what has to be started somewhere to ask
     void (*say)(const char *text); // as of launch_need_t
 } survey_question_t;

@@ -14,6 +14,7 @@
 #include "runner/limits.h"
 #include "runner/memory.h"
 #include "runner/process.h"
+#include "runner/text.h"
 
 enum {
     HEADER_BYTES = 32,
@@ -127,8 +128,7 @@ last_line(const char *path, char line[LAST_LINE_BYTES])
     while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == 0))
         n--;
     text[n] = 0;
-    const char *start = strrchr(text, '\n');
-    snprintf(line, LAST_LINE_BYTES, "%.*s", LAST_LINE_BYTES - 1, start ? start + 1 : text);
+    snprintf(line, LAST_LINE_BYTES, "%.*s", LAST_LINE_BYTES - 1, text_last_line(text));
 }
 
 void

@@ -107,6 +107,7 @@ typedef struct launch_host {
     char state[64];       // in the service's own words: "ready active worker", "idle"
     bool is_asked;        // dmlx was run there, and the survey is its own; else the service's
     host_survey_t survey; // facts.name is the host's name
+    bool coordinates;     // a coordinator would be there: the survey's port counts
     double clock_offset_s;
     fault_t fault;      // why it cannot take part; "" when it can
     bool is_misleading; // a run may be placed there all the same, and would fail

@@ -69,18 +69,6 @@ container_prepare(const cluster_t *cluster, const launch_need_t *need, fault_t *
     return LAUNCH_DENIED;
 }
 
-// The quota in microseconds a period, in place of --cpus, whose period is always 100 ms: gaps of
-// that length would be seen in every round.
-static void
-add_limit(launch_command_t *command, const launch_cell_t *cell)
-{
-    int period_us = cell->period_us > 0 ? cell->period_us : LIMITS_PERIOD_US;
-    if (cell->cpu_limit * period_us < 1000)
-        period_us = (int)(1000 / cell->cpu_limit) + 1;
-    launch_command_addf(command, "--cpu-period=%d", period_us);
-    launch_command_addf(command, "--cpu-quota=%.0f", cell->cpu_limit * period_us);
-}
-
 static int
 container_command(void *context, const launch_cell_t *cell, int rank, const char *endpoint,
                   launch_command_t *command, fault_t *fault)
@@ -93,31 +81,15 @@ container_command(void *context, const launch_cell_t *cell, int rank, const char
     launch_group_name(cell, rank, name, sizeof name);
     launch_group_name(cell, LAUNCH_CELL, prefix, sizeof prefix);
     container_begin(&engine, command);
-    launch_command_add(command, "run");
-    launch_command_add(command, "--rm");
-    launch_command_add(command, "-i");
-    launch_command_addf(command, "--name=%s", name);
-    launch_command_addf(command, "--label=%s=%s", CONTAINER_RUN_LABEL, cell->run_id);
-    launch_command_addf(command, "--label=dmlx.cell=%s", prefix);
-    launch_command_addf(command, "--env=%s=%s", KEEPER_VARIABLE, cell->run_id);
-    launch_command_add(command, "--env=XDG_CACHE_HOME=/cache");
-    launch_command_add(command, "--network=host");
-    launch_command_add(command, "--read-only");
-    launch_command_add(command, "--tmpfs=/tmp");
-    launch_command_add(command, "--cap-drop=ALL");
-    launch_command_add(command, "--security-opt=no-new-privileges");
-    launch_command_add(command, "--user=65534:65534");
-    launch_command_addf(command, "--volume=%s:/data:ro", data_source);
-    launch_command_addf(command, "--volume=%s:/cache/dmlx/synthetic-1:ro", data_source);
-    if (cluster->memory_mb > 0)
-        launch_command_addf(command, "--memory=%ldm", cluster->memory_mb);
-    if (cell->cpu_limit > 0 && (rank != LAUNCH_COORDINATOR || cell->n_nodes == 1))
-        add_limit(command, cell);
-    for (size_t i = 0; i < cluster->options.n_items; i++)
-        launch_command_add(command, cluster->options.items[i]);
-    char *image = container_image(cluster);
-    launch_command_addf(command, "%s", image);
-    free(image);
+    bool trains = rank != LAUNCH_COORDINATOR || cell->n_nodes == 1;
+    container_role_t role = {.run_id = cell->run_id,
+                             .name = name,
+                             .cell = prefix,
+                             .data = data_source,
+                             .cpu_limit = trains ? cell->cpu_limit : 0,
+                             .period_us = cell->period_us,
+                             .is_attended = true};
+    container_add_run(&role, cluster, command);
     launch_argv_build(&argv, cell, rank, "dmlx", endpoint, false);
     launch_argv_data(&argv, "/data");
     for (int i = 1; i < argv.n; i++)

@@ -40,6 +40,36 @@ certain_offset(double clock_s, double from_s, double to_s)
     return clock_s < from_s ? clock_s - from_s : clock_s > to_s ? clock_s - to_s : 0;
 }
 
+// dmlx was asked in a container that has a worker's limits: whether they hold is what it read back.
+// A CPU limit that does not would stop each worker, which looks too.
+static void
+judge_limits(const cluster_t *cluster, const survey_question_t *question, launch_host_t *host)
+{
+    static const double tolerance = 0.01; // quotas are whole microseconds
+    host_survey_t *survey = &host->survey;
+    double wanted = question->cpu_limit, found = survey->limited_cores;
+    *survey->limit = *survey->limit_fault = 0;
+    if (wanted <= 0)
+        strcpy(survey->limit, "-"); // not asked for
+    else if (fabs(found - wanted) <= tolerance * wanted)
+        strcpy(survey->limit, survey->limited_by);
+    else if (found > 0)
+        snprintf(survey->limit_fault, sizeof survey->limit_fault,
+                 "a container that was to have %g cores finds a limit of %g", wanted, found);
+    else
+        snprintf(survey->limit_fault, sizeof survey->limit_fault,
+                 "a container that was to have %g cores finds no limit; 'docker info' or 'podman "
+                 "info' there tells what its kernel lacks",
+                 wanted);
+    int64_t memory_bytes = (int64_t)cluster->memory_mb << 20;
+    if (memory_bytes > 0 &&
+        (survey->limited_memory_bytes == 0 || survey->limited_memory_bytes > memory_bytes))
+        fault_set(&host->fault,
+                  "host '%s' does not limit memory: a container that was to have %ld MiB finds no "
+                  "such limit",
+                  survey->facts.name, cluster->memory_mb);
+}
+
 // --- a swarm ---
 
 int
@@ -91,7 +121,8 @@ take_node(const char *line, swarm_nodes_t *nodes)
 
 // What dmlx said in a container there. The swarm's own words stand for what a container cannot see.
 static void
-take_facts(const char *answer, const cluster_t *cluster, double from_s, launch_host_t *host)
+take_facts(const char *answer, const cluster_t *cluster, const survey_question_t *question,
+           double from_s, launch_host_t *host)
 {
     host_survey_t survey = unknown.survey;
     if (!answer || host_survey_parse(answer, &survey) != 0)
@@ -99,7 +130,6 @@ take_facts(const char *answer, const cluster_t *cluster, double from_s, launch_h
     strcpy(survey.facts.name, host->survey.facts.name);
     strcpy(survey.facts.arch, host->survey.facts.arch);
     strcpy(survey.engine, host->survey.engine);
-    strcpy(survey.limit, "docker"); // as the stack file has it
     survey.facts.cores = host->survey.facts.cores;
     survey.facts.memory_bytes = host->survey.facts.memory_bytes;
     if (!*cluster->data_folder) // it is in the image that the run makes
@@ -107,6 +137,7 @@ take_facts(const char *answer, const cluster_t *cluster, double from_s, launch_h
     host->survey = survey;
     host->is_asked = true;
     host->clock_offset_s = certain_offset(survey.clock_s, from_s, now_s());
+    judge_limits(cluster, question, host);
 }
 
 static char *
@@ -137,6 +168,8 @@ ask_swarm(const container_engine_t *engine, const cluster_t *cluster,
                              .data_folder = cluster->data_folder,
                              .nodes = nodes->names,
                              .n_nodes = nodes->n_asked,
+                             .cpu_limit = question->cpu_limit,
+                             .memory_mb = cluster->memory_mb,
                              .command = command,
                              .faults = memory_new(n * sizeof *spread.faults),
                              .answers = memory_new(n * sizeof *spread.answers)};
@@ -150,7 +183,7 @@ ask_swarm(const container_engine_t *engine, const cluster_t *cluster,
         launch_host_t *host = &nodes->hosts[nodes->index[i]];
         host->fault = spread.faults[i];
         host->is_misleading = *host->fault.text;
-        take_facts(spread.answers[i], cluster, from_s, host);
+        take_facts(spread.answers[i], cluster, question, from_s, host);
         free(spread.answers[i]);
     }
     free(spread.answers);
@@ -204,13 +237,108 @@ launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *question, 
 
 // --- one engine ---
 
+// The engine as it tells itself; false where it does not.
+static bool
+take_engine(const char *row, const container_engine_t *engine, launch_host_t *host)
+{
+    char version[32];
+    long long memory_bytes;
+    host_survey_t *survey = &host->survey;
+    bool is_podman = strcmp(engine->program, "podman") == 0;
+    if (sscanf(row, "%255s %31s %lf %lld %31s", survey->facts.name, survey->facts.arch,
+               &survey->facts.cores, &memory_bytes, version) != 5)
+        return false;
+    if (*engine->context)
+        snprintf(host->state, sizeof host->state, "by %s '%.40s'",
+                 is_podman ? "connection" : "context", engine->context);
+    else
+        strcpy(host->state, "by default");
+    snprintf(survey->engine, sizeof survey->engine, "%s %.*s", engine->program,
+             (int)strcspn(version, "+-"), version);
+    survey->facts.memory_bytes = memory_bytes;
+    return true;
+}
+
+// What dmlx said in a container there.
+static void
+take_container(const char *answer, const cluster_t *cluster, const survey_question_t *question,
+               double from_s, launch_host_t *host)
+{
+    host_survey_t survey = unknown.survey;
+    if (host_survey_parse(answer, &survey) != 0) {
+        host->is_misleading = true;
+        fault_set(&host->fault, "a container on host '%s' answers what is no survey: '%.60s'",
+                  host->survey.facts.name, answer);
+        return;
+    }
+    strcpy(survey.facts.name, host->survey.facts.name);
+    strcpy(survey.engine, host->survey.engine);
+    if (survey.limited_memory_bytes > 0 && survey.limited_memory_bytes < survey.facts.memory_bytes)
+        survey.facts.memory_bytes = survey.limited_memory_bytes;
+    host->survey = survey;
+    host->is_asked = host->coordinates = true;
+    host->clock_offset_s = certain_offset(survey.clock_s, from_s, now_s());
+    judge_limits(cluster, question, host);
+    if (*host->survey.limit == 'c') // its cores are those of the limit, in whole microseconds
+        host->survey.facts.cores = fmax(host->survey.facts.cores, question->cpu_limit);
+}
+
+// Why a worker's container would not run there.
+static void
+deny_container(const char *image, const char *data, const fault_t *why, launch_host_t *host)
+{
+    const char *name = host->survey.facts.name;
+    host->is_misleading = true;
+    if (container_lacks_folder(why->text))
+        fault_set(&host->fault, "host '%s' has no folder '%s' (%s); correct cluster.data_folder",
+                  name, data, why->text);
+    else
+        fault_set(&host->fault, "the image '%s' does not run on host '%s' as a worker would: %s",
+                  image, name, why->text);
+}
+
+// Has dmlx look from within a container that is like a worker's in all but its command.
+static void
+ask_container(const container_engine_t *engine, const cluster_t *cluster,
+              const survey_question_t *question, const char *data, launch_host_t *host)
+{
+    char name[KEEPER_ID_BYTES + 16], *answer = NULL, *image = container_image(cluster);
+    launch_command_t command = {.n = 0};
+    snprintf(name, sizeof name, "dmlx-%s-doctor", question->run_id);
+    container_role_t role = {.run_id = question->run_id,
+                             .name = name,
+                             .data = data,
+                             .cpu_limit = question->cpu_limit,
+                             .period_us = (int)(1000 * cluster->period_ms)};
+    container_add_run(&role, cluster, &command);
+    const char *words[] = {"doctor",      "--facts",
+                           "--data",      "/data",
+                           "--data-name", question->data_name ? question->data_name : "synthetic",
+                           NULL};
+    launch_command_add_all(&command, words);
+    launch_command_addf(&command, "--port=%ld", question->port);
+    if (question->registry && *question->registry)
+        launch_command_addf(&command, "--registry=%s", question->registry);
+    double from_s = now_s();
+    fault_t why = {{0}};
+    if (container_call(engine, command.argv, NULL, 3 * CONTAINER_CALL_MS, &answer, &why) == 0)
+        take_container(answer, cluster, question, from_s, host);
+    else
+        deny_container(image, data, &why, host);
+    launch_command_free(&command);
+    free(answer);
+    free(image);
+}
+
 int
 launch_container_hosts(const cluster_t *cluster, const survey_question_t *question,
                        launch_tell_t *tell, void *context, fault_t *fault)
 {
     bool is_podman = cluster->launcher == LAUNCHER_PODMAN;
     container_engine_t engine = {.program = is_podman ? "podman" : "docker",
-                                 .context = cluster->context};
+                                 .context = cluster->context,
+                                 .say = question->say,
+                                 .long_ms_max = (int)(1000 * cluster->copy_s)};
     static const char *const docker[] = {
         "info", "--format",
         "{{.Name}} {{.Architecture}} {{.NCPU}} {{.MemTotal}} {{.ServerVersion}}", NULL};
@@ -218,29 +346,28 @@ launch_container_hosts(const cluster_t *cluster, const survey_question_t *questi
         "info", "--format",
         "{{.Host.Hostname}} {{.Host.Arch}} {{.Host.CPUs}} {{.Host.MemTotal}} {{.Version.Version}}",
         NULL};
-    char *row = NULL, version[32];
-    long long memory_bytes;
+    char *row = NULL, *image = container_image(cluster);
     launch_host_t host = unknown;
-    (void)question;
-    if (!*cluster->context)
-        return 0;
     fault_t why = {{0}};
-    if (container_call(&engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &row, &why) !=
-        0) {
-        container_deny(&engine, &why, fault);
-        return LAUNCH_DENIED;
-    }
-    if (sscanf(row, "%255s %31s %lf %lld %31s", host.survey.facts.name, host.survey.facts.arch,
-               &host.survey.facts.cores, &memory_bytes, version) == 5) {
-        snprintf(host.state, sizeof host.state, "by %s '%.40s'",
-                 is_podman ? "connection" : "context", cluster->context);
-        snprintf(host.survey.engine, sizeof host.survey.engine, "%s %.*s", engine.program,
-                 (int)strcspn(version, "+-"), version);
-        host.survey.facts.memory_bytes = memory_bytes;
+    int status =
+        container_call(&engine, is_podman ? podman : docker, NULL, CONTAINER_CALL_MS, &row, &why);
+    const char *data = *cluster->data_folder ? cluster->data_folder
+                       : *cluster->context   ? NULL // which prepare() refuses
+                                             : question->data_folder;
+    if (status == 0 && take_engine(row, &engine, &host)) {
         tell(&host, context);
+        // Without an image there is nothing to run: that is for prepare() to tell.
+        if (data && container_check(&engine, cluster, image, &why) == 0) {
+            strcpy(host.state, "in a container");
+            ask_container(&engine, cluster, question, data, &host);
+            tell(&host, context);
+        }
+    } else if (status != 0) {
+        container_deny(&engine, &why, fault);
     }
+    free(image);
     free(row);
-    return 0;
+    return status == 0 ? 0 : LAUNCH_DENIED;
 }
 
 // --- slurm ---

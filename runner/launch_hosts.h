@@ -18,8 +18,8 @@ int launch_swarm_hosts(const cluster_t *cluster, const survey_question_t *questi
 int launch_slurm_hosts(const cluster_t *cluster, const survey_question_t *question,
                        launch_tell_t *tell, void *context, fault_t *fault);
 
-// The host of the engine that cluster.context leads to, as it tells itself; none without a context:
-// it is this host.
+// The host of the engine that cluster.context leads to, as it tells itself; and once more as dmlx
+// finds it in a container like a worker's, where the engine has the image.
 int launch_container_hosts(const cluster_t *cluster, const survey_question_t *question,
                            launch_tell_t *tell, void *context, fault_t *fault);
 

@@ -415,14 +415,8 @@ add_service(text_t *text, const cluster_t *cluster, const launch_cell_t *cell, i
                  cell->hosts ? cell->hosts[rank < 0 ? 0 : rank] : "NODE");
     else
         text_add(text, "      placement: { constraints: [\"node.role == manager\"] }\n");
-    if (trains && (cell->cpu_limit > 0 || cluster->memory_mb > 0)) {
-        text_add(text, "      resources:\n        limits: {");
-        if (cell->cpu_limit > 0)
-            text_add(text, " cpus: \"%.4g\"%s", cell->cpu_limit, cluster->memory_mb > 0 ? "," : "");
-        if (cluster->memory_mb > 0)
-            text_add(text, " memory: %ldM", cluster->memory_mb);
-        text_add(text, " }\n");
-    }
+    if (trains)
+        swarm_add_limits(text, cell->cpu_limit, cluster->memory_mb);
 }
 
 static const char kept[] = "The files of the secrets hold the cell's experiment and\n"

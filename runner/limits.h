@@ -25,6 +25,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "runner/fault.h"
@@ -92,6 +93,10 @@ int limits_join(const limits_group_t *group, pid_t pid, fault_t *fault);
 // The group this process is in, with the tightest quota from there up to the root of what we can
 // see. `group->cores` is 0 when nothing limits us. For a process started in a scope or container.
 int limits_current(const char *root, limits_group_t *group, fault_t *fault);
+
+// The least memory limit of the group this process is in and of those around it, in bytes; 0: none
+// that can be seen.
+int64_t limits_memory(const char *root);
 
 // Reads the counters. -1 in each field that the host does not tell; never fails.
 void limits_measure(const limits_group_t *group, limits_usage_t *usage);

@@ -391,6 +391,23 @@ limits_current(const char *root, limits_group_t *group, fault_t *fault)
     return 0;
 }
 
+int64_t
+limits_memory(const char *root)
+{
+    static const double unlimited = 0x1p62; // v1's word for none is just under 2^63
+    char folder[LIMITS_PATH_BYTES];
+    bool is_v1 = find_folder(root, "memory", folder);
+    if (!is_v1 && !find_folder(root, NULL, folder))
+        return 0;
+    double least = unlimited;
+    do {
+        double own = kernel_file_number(folder, is_v1 ? "memory.limit_in_bytes" : "memory.max",
+                                        unlimited); // "max" is no number
+        least = own < least ? own : least;
+    } while (go_up(folder));
+    return least < unlimited ? (int64_t)least : 0;
+}
+
 // A walk through a hierarchy.
 typedef struct walk {
     limits_kind_t kind;

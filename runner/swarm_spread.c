@@ -30,6 +30,19 @@ typedef struct spread {
     long long began_ms, said_ms; // said_ms 0: nothing yet
 } spread_t;
 
+void
+swarm_add_limits(text_t *text, double cpu_limit, long memory_mb)
+{
+    if (cpu_limit <= 0 && memory_mb <= 0)
+        return;
+    text_add(text, "      resources:\n        limits: {");
+    if (cpu_limit > 0)
+        text_add(text, " cpus: \"%.4g\"%s", cpu_limit, memory_mb > 0 ? "," : "");
+    if (memory_mb > 0)
+        text_add(text, " memory: %ldM", memory_mb);
+    text_add(text, " }\n");
+}
+
 // On the host's network: a stack without a word about networks gets an overlay of its own.
 static char *
 stack_text(const swarm_spread_t *how)
@@ -51,6 +64,7 @@ stack_text(const swarm_spread_t *how)
                  "      labels: { %s: \"%s\" }\n"
                  "      placement: { constraints: [\"node.hostname == %s\"] }\n",
                  CONTAINER_RUN_LABEL, how->run_id, how->nodes[i]);
+        swarm_add_limits(&text, how->cpu_limit, how->memory_mb);
     }
     text_add(&text, "networks:\n  host: { external: true, name: host }\n");
     return text_take(&text);
@@ -102,7 +116,7 @@ word_failure(const swarm_spread_t *how, const char *node, const char *state, con
                   "node '%s' has no image '%s' (%s); load it there, or name a registry in "
                   "cluster.registry that 'dmlx image --push' puts it into",
                   node, how->image, why);
-    else if (strstr(why, "bind source path") || strstr(why, "invalid mount"))
+    else if (container_lacks_folder(why))
         fault_set(fault, "node '%s' has no folder '%s' (%s); correct cluster.data_folder", node,
                   how->data_folder, why);
     else

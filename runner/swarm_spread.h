@@ -10,6 +10,7 @@
 #define RUNNER_SWARM_SPREAD_H
 
 #include "runner/container.h"
+#include "runner/text.h"
 
 // All borrowed.
 typedef struct swarm_spread {
@@ -20,11 +21,16 @@ typedef struct swarm_spread {
     const char *data_folder; // to be mounted from each node; "": none
     const char *const *nodes;
     int n_nodes;
+    double cpu_limit;    // of each task, in cores, as a worker's; 0: none
+    long memory_mb;      // likewise
     const char *command; // of dmlx there, as a YAML list has it; NULL: "--version"
     fault_t *faults;     // (n_nodes) zeroed, filled in: why a node does not get it; "" when it does
     char **answers; // (n_nodes) zeroed, filled in: what dmlx printed there, NULL where nothing is
                     // known; the caller frees each. NULL: nobody wants to know
 } swarm_spread_t;
+
+// The lines of a service in a stack file, below "deploy:", that limit it; none where both are 0.
+void swarm_add_limits(text_t *text, double cpu_limit, long memory_mb);
 
 // Waits until each node has it, or is lost. Blocks at most the engine's limit and some seconds for
 // the stack to come and go. 0 when any has it; `fault` is then of the first node that is lost, ""

@@ -103,6 +103,20 @@ text_add_real(text_t *text, double number)
 }
 
 char *
+text_last_line(char *text)
+{
+    for (;;) {
+        size_t n = strlen(text);
+        while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+            text[--n] = 0;
+        char *newline = strrchr(text, '\n');
+        if (!newline || !strstr(newline, " --help'"))
+            return newline ? newline + 1 : text;
+        *newline = 0;
+    }
+}
+
+char *
 text_take(text_t *text)
 {
     char *bytes = text->bytes ? text->bytes : memory_text("");

@@ -27,6 +27,10 @@ void text_add_real(text_t *text, double number);
 // As text_add_real, but whole numbers without a point: for messages, ids and CSV.
 void text_add_short(text_t *text, double number);
 
+// The last line of a program's complaints that says something; advice where to read its help, which
+// docker ends with, is none. Cuts what follows; a pointer into `text`.
+char *text_last_line(char *text);
+
 // The text so far, "" for none; the caller frees it. The text_t is empty afterwards.
 char *text_take(text_t *text);
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # dmlx doctor that is interrupted, or killed, while it has something started to ask the hosts: that is asked to go, and
-# nothing stays that waits for it. The swarm and Slurm are imitations here; what they say is that of 20.10 and 22.05.
-# Each writes its calls to calls.log; what a swarm or Slurm has running is a file in there/.
+# nothing stays that waits for it. The engines, the swarm and Slurm are imitations here; what they say is that of 20.10 and 22.05.
+# Each writes its calls to calls.log; what an engine, a swarm or Slurm has running is a file in there/.
 . "$SUPPORT/experiment.sh"
 build=$(dmlx --version | sed -E 's/^dmlx (.*) \((.*)\)$/\1+\2/')
 export IMITATION=$work IMITATION_BUILD=$build
@@ -15,7 +15,14 @@ case "$*" in
 "node inspect --format {{.Description.Hostname}} "*)
     printf 'n%d ready active worker x86_64 4000000000 8000000000 20.10.24\n' 1 2 ;;
 "image inspect "*) echo "amd64 $IMITATION_BUILD" ;;
+"info "*MemTotal*) echo "n1 x86_64 4 8000000000 20.10.24" ;;
 "info "*) echo "x86_64 n1" ;;
+"run "*)
+    # One that goes on when its client has gone.
+    touch "$IMITATION/there/container" "$IMITATION/begun"
+    exec sleep 100 ;;
+"container ls "*) [ ! -e "$IMITATION/there/container" ] || echo container1 ;;
+"container rm -f container1") rm -f "$IMITATION/there/container" ;;
 "pull "*)
     [ -n "$IMITATION_PULLS" ] || exit 0
     touch "$IMITATION/begun"
@@ -53,7 +60,8 @@ cat >bin/scancel <<'SH'
 echo "scancel $*" >>"$IMITATION/calls.log"
 [ "$*" != "--quiet 17" ] || rm -f "$IMITATION/there/job"
 SH
-chmod +x bin/docker bin/sinfo bin/srun bin/squeue bin/scancel
+cp bin/docker bin/podman
+chmod +x bin/docker bin/podman bin/sinfo bin/srun bin/squeue bin/scancel
 sed -i 's/ emulate = .*; };$/ };/' small.cfg
 
 # is_gone: nothing is there any more, within 20 s.
@@ -88,6 +96,9 @@ ended_by() {
 for signal in INT:130 KILL:137; do
     ended_by "${signal%:*}" "${signal#*:}" "^service rm service1" --launcher swarm --set 'cluster.data_folder="/data"'
     ended_by "${signal%:*}" "${signal#*:}" "^scancel --quiet 17" --launcher slurm
+    for engine in docker podman; do
+        ended_by "${signal%:*}" "${signal#*:}" "^container rm -f container1" --launcher $engine --set 'cluster.data_folder="/data"'
+    done
     # An engine that pulls by itself: nothing is in the swarm yet.
     IMITATION_PULLS=1 ended_by "${signal%:*}" "${signal#*:}" "" --launcher swarm --set 'cluster.data_folder="/data"' \
         --set 'cluster.registry="registry:5000"'

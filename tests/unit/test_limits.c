@@ -513,6 +513,23 @@ groups_are_found_by_their_prefix(void **state)
 
 #define ON_FAKE(test) cmocka_unit_test_setup_teardown(test, fake_new, fake_remove)
 
+static void
+the_least_memory_limit_around_us_counts(void **state)
+{
+    (void)state;
+    fake_v2("/user/app");
+    fake_v2_group("", "cpu", NULL);
+    fake_v2_group("user", "cpu", NULL);
+    fake_v2_group("user/app", "", NULL);
+    assert_int_equal(limits_memory(fake_root), 0);
+    fake_file("sys/fs/cgroup/user/app/memory.max", "max\n");
+    assert_int_equal(limits_memory(fake_root), 0);
+    fake_file("sys/fs/cgroup/user/memory.max", "67108864\n");
+    assert_int_equal(limits_memory(fake_root), 64 << 20);
+    fake_file("sys/fs/cgroup/user/app/memory.max", "134217728\n");
+    assert_int_equal(limits_memory(fake_root), 64 << 20);
+}
+
 int
 main(void)
 {
@@ -524,6 +541,7 @@ main(void)
         ON_FAKE(v2_in_a_container_moves_processes_to_a_leaf),
         ON_FAKE(v2_quota_is_written_and_read_back),
         ON_FAKE(v2_grants_no_more_than_the_groups_around),
+        ON_FAKE(the_least_memory_limit_around_us_counts),
         ON_FAKE(v2_counters_are_in_seconds),
         ON_FAKE(v2_kills_the_whole_group_at_once),
         ON_FAKE(a_small_quota_gets_a_longer_period),
