@@ -27,7 +27,7 @@
 #include "runner/text.h"
 #include "runner/version.h"
 
-enum { NODES_MAX = 10000, REMOVE_LIMIT_MS = 60000, MANAGERS_MAX = 16 };
+enum { NODES_MAX = 10000, REMOVE_LIMIT_MS = 60000, MANAGERS_MAX = 16, SILENT_S_MAX = 60 };
 
 // What prepare() found: the nodes that workers may be placed on, the first of which cells are lent,
 // and the image they run.
@@ -511,6 +511,7 @@ swarm_command(void *context, const launch_cell_t *cell, int rank, const char *en
     launch_command_addf(command, "%d", cell->n_nodes > 1 ? cell->n_nodes : 0);
     launch_command_addf(command, "%s", cell->folder);
     launch_command_add(command, stack->cluster->on_loss == ON_LOSS_FAIL ? "1" : "0");
+    launch_command_addf(command, "%d", SILENT_S_MAX);
     snprintf(command->host, sizeof command->host, "swarm%s%s", *stack->cluster->context ? " " : "",
              stack->cluster->context);
     return 0;
