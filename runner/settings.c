@@ -15,6 +15,15 @@ enum { NAMES_MAX = 200 };
 
 static const double seed_max = 2147483647;
 
+// A group of settings of cluster beside each other's, by the name of a launcher.
+#define OF_LAUNCHER(word)                                                                          \
+    {                                                                                              \
+        "cluster." word, SETTING_ELSEWHERE,                                                        \
+            .text = "{ }",                                                                         \
+            .help = "Settings of cluster once more, which count with launcher \"" word             \
+                    "\" and replace those outside of this group then."                             \
+    }
+
 const setting_t settings[] = {
     {"name", SETTING_TEXT, AT(name), .text = "",
      .help = "Name of the results folder; the file's own name unless given."},
@@ -219,6 +228,12 @@ const setting_t settings[] = {
      .also = "resume save snapshot",
      .help = "Whether the state behind each round is kept, so that a run that broke off goes on "
              "there; it doubles the bytes of an update."},
+    OF_LAUNCHER("local"),
+    OF_LAUNCHER("ssh"),
+    OF_LAUNCHER("docker"),
+    OF_LAUNCHER("podman"),
+    OF_LAUNCHER("swarm"),
+    OF_LAUNCHER("slurm"),
 
     {"matrix.nodes", SETTING_ELSEWHERE, .text = "[ 1 ]", .unit = "workers", .min = 1, .max = 10000,
      .also = "workers clients hosts",

@@ -112,6 +112,17 @@ name_by_path(experiment_t *experiment, const char *path)
             *c = '_';
 }
 
+// Moves what the member holds into the group, where it replaces what is there; an empty group stays
+// in its place.
+static void
+unfold(tree_t *group, tree_t *member)
+{
+    tree_t content = *member;
+    *member = (tree_t){.name = content.name, .place = content.place};
+    content.name = NULL;
+    tree_merge(group, &content);
+}
+
 // What `override = { … }` holds replaces what stands outside of it, which an included file may have
 // set.
 static void
@@ -124,11 +135,62 @@ apply_override(tree_t *root, diag_t *diag)
         setting_refuse(setting_find("override"), override, diag);
         return;
     }
-    tree_t content = *override;
-    *override = (tree_t){.name = memory_text("override"), .place = content.place};
-    free(content.name);
-    content.name = NULL;
-    tree_merge(root, &content);
+    unfold(root, override);
+}
+
+// The settings of a launcher that is not chosen are checked as if they counted.
+static void
+check_unused(const tree_t *own, diag_t *diag)
+{
+    experiment_t scratch;
+    experiment_default(&scratch);
+    read_group("cluster", own, &scratch, diag);
+    experiment_free(&scratch);
+}
+
+// Whether the group of a launcher holds what cannot be one launcher's: which it is, or another's.
+static bool
+is_of_all(const setting_t *launcher, const tree_t *own, diag_t *diag)
+{
+    bool is_refused = false;
+    for (size_t k = 0; k < own->n_children; k++) {
+        const tree_t *member = &own->children[k];
+        bool is_wrong = strcmp(member->name, "launcher") == 0;
+        for (int i = 0; launcher->choices[i]; i++)
+            is_wrong = is_wrong || strcmp(member->name, launcher->choices[i]) == 0;
+        if (is_wrong)
+            diag_error(diag, member->place, "'%s' cannot stand in 'cluster.%s'; it goes beside it",
+                       member->name, own->name);
+        is_refused = is_refused || is_wrong;
+    }
+    return is_refused;
+}
+
+// What `cluster.podman = { … }` holds replaces what stands outside of it where the launcher is
+// podman, so that one file has the settings of several launchers side by side.
+static void
+apply_launcher(tree_t *root, diag_t *diag)
+{
+    const setting_t *launcher = setting_find("cluster.launcher");
+    const tree_t *chosen = tree_at(root, "cluster.launcher");
+    const char *name =
+        chosen && chosen->kind == TREE_TEXT ? chosen->text : launcher->choices[LAUNCHER_LOCAL];
+    tree_t *cluster = tree_member(root, "cluster"), *counts = NULL;
+    for (int i = 0; cluster && cluster->kind == TREE_GROUP && launcher->choices[i]; i++) {
+        tree_t *own = tree_member(cluster, launcher->choices[i]);
+        char *path = memory_format("cluster.%s", launcher->choices[i]);
+        if (own && own->kind != TREE_GROUP)
+            setting_refuse(setting_find(path), own, diag);
+        else if (own && !is_of_all(launcher, own, diag)) {
+            if (strcmp(own->name, name) == 0)
+                counts = own;
+            else
+                check_unused(own, diag);
+        }
+        free(path);
+    }
+    if (counts)
+        unfold(cluster, counts);
 }
 
 // From a tree that is whole to an experiment that is checked.
@@ -167,6 +229,9 @@ read_tree(tree_t *root, const char *name, const spec_options_t *options, experim
     size_t n_errors = diag_n_errors(diag);
     apply_override(root, diag);
     spec_sets_apply(options, root, diag);
+    apply_launcher(root, diag);
+    if (diag_n_errors(diag) == n_errors) // once more: they come before a launcher's own settings
+        spec_sets_apply(options, root, diag);
     read_root(root, options, &read, diag);
     tree_free(root);
     if (diag_n_errors(diag) > n_errors) {

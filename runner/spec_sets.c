@@ -14,6 +14,24 @@ place_of_set(const char *set, diag_t *diag)
     return place;
 }
 
+// Whether the key is a setting of cluster in a launcher's own group: "cluster.podman.context".
+static bool
+is_of_launcher(const char *key)
+{
+    static const char cluster[] = "cluster.";
+    size_t n = sizeof cluster - 1;
+    const char *dot = strncmp(key, cluster, n) == 0 ? strchr(key + n, '.') : NULL;
+    if (!dot)
+        return false;
+    char *group = memory_format("%.*s", (int)(dot - key), key);
+    char *path = memory_format("cluster%s", dot);
+    const setting_t *outer = setting_find(group), *inner = setting_find(path);
+    bool is_it = outer && outer->type == SETTING_ELSEWHERE && inner;
+    free(group);
+    free(path);
+    return is_it;
+}
+
 // The path that a key means: "epochs" is train.epochs, "matrix.batch" the axis. NULL with an error
 // in `diag`, which may be NULL. The caller frees it.
 static char *
@@ -21,6 +39,8 @@ path_of(const char *key, place_t place, diag_t *diag)
 {
     const setting_t *setting = setting_find(key);
     size_t n_found = 1;
+    if (is_of_launcher(key))
+        return memory_text(key);
     const char *axis = strncmp(key, "matrix.", 7) == 0 ? key + 7 : NULL;
     if (!setting && axis) {
         setting = setting_match(settings, n_settings, axis, &n_found);

@@ -74,6 +74,7 @@ while IFS= read -r line <&3; do
         left=$(libraries_of ${line#apt-get install })
         [ -z "$left" ] || fault "the guide's packages lack: $left" ;;
     'apt-get install '*) does apt-get install -s ${line#apt-get install } ;;
+    'dmlx run --launcher podman cluster.cfg') ;; # tests/cli/launchers_side_by_side, test_launchers.sh
     'dmlx run -j 2 cluster.cfg') ;; # below, beside the same with jobs = 2
     'dmlx image --source . --platform linux/arm64 --registry registry:5000 --push') ;; # test_image.sh
     dmlx | 'dmlx run' | 'dmlx check' | 'dmlx doctor' | 'dmlx image' | docker | docker-registry) ;; # names
