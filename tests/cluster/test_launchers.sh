@@ -34,6 +34,25 @@ side_by_side() {
     left=$("$cluster" left) || fault "$name left: $left"
 }
 
+# in_container ENGINE: what doctor found from within a container on mgr, and that it is gone.
+in_container() {
+    local left
+    grep -qE "^mgr +in a container +0\.1\.0 +x86_64 +0\.3 .* cgroup v[12] +any +$1 [0-9.]+ .* [0-9a-f]{16} " doctor.out ||
+        fault "doctor in a container of $1: $(cat doctor.out)"
+    left=$("$cluster" left) || fault "doctor of $1 left: $left"
+}
+
+# unmet ENGINE PROBLEM WORD…: doctor tells what a container there would meet, and leaves nothing there.
+unmet() {
+    local engine=$1 problem=$2 left
+    shift 2
+    doctor "$@"
+    expect_equal "doctor's status on $engine where $problem" 4 "$?"
+    grep -qE "^problem: $problem" doctor.out || fault "doctor on $engine, where $problem: $(cat doctor.out)"
+    left=$("$cluster" left) || fault "doctor of $engine left: $left"
+    [ ! -e "$work/nowhere" ] || fault "doctor of $engine made the folder it looked for"
+}
+
 matrix local --launcher local
 
 # --- ssh ---
@@ -152,6 +171,13 @@ case $parts in
     refused "an image not there" 4 "has no image '10.77.0.254:5000/dmlx:" --launcher swarm "${swarm[@]}"
     on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
     matrix docker --launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\""
+    # The local engine, without a context: dmlx is on mgr itself.
+    "$cluster" on mgr sh -c 'cd "$1" && shift && exec timeout "$@"' sh "$work" "$patience_s" env "DMLX_DATA=$DMLX_DATA" "$program" run c.cfg \
+        -o docker_here --no-figures --only nodes=1 --launcher docker --set 'cluster.registry="10.77.0.254:5000"' \
+        >/dev/null 2>docker_here.err || fault "docker of this host: $(cat docker_here.err)"
+    expect_equal "model of the local docker" "$(grep '^n1-' local.models)" \
+        "$(paste -d' ' <(column docker_here/c/runs.csv cell) <(column docker_here/c/runs.csv model_sha256))"
+    left=$("$cluster" left) || fault "docker of this host left: $left"
     # In the place of the quota that the launcher sets, twice as much: the row says so.
     on_cluster run c.cfg -o other_limit --no-figures --only nodes=1 --launcher docker "${swarm[@]}" \
         --set "cluster.data_folder=\"$DMLX_DATA\"" --set 'cluster.options=["--cpu-quota=6000"]' >/dev/null 2>other_limit.err
@@ -170,7 +196,7 @@ case $parts in
         "$(grep -cE '^(mgr .*ready active manager|w[123] .*ready active worker) .*docker [0-9.]+ ' doctor.out)"
     grep -qE '^[^ ]+ +here .* yes +' doctor.out || fault "doctor does not reach the registry: $(cat doctor.out)"
     # A node is asked in a container: what it says beside what the manager knows.
-    expect_equal "nodes that ran dmlx for doctor" 4 "$(grep -cE '^(mgr|w[123]) .*ready active .*  0\.1\.0 .* docker +any +docker [0-9.]+ +yes ' doctor.out)"
+    expect_equal "nodes that ran dmlx for doctor" 4 "$(grep -cE '^(mgr|w[123]) .*ready active .*  0\.1\.0 .* cgroup v[12] +any +docker [0-9.]+ +yes ' doctor.out)"
     "$cluster" left || fault "doctor of the swarm left something"
     doctor --launcher swarm "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"" || fault "doctor of the swarm's data: $(cat doctor.out)"
     expect_equal "nodes of the swarm with the data" 4 "$(grep -cE '^(mgr|w[123]) .*ready active .* yes +[0-9a-f]{16} ' doctor.out)"
@@ -191,6 +217,10 @@ case $parts in
     diff swarm.stack dry.stack >stack.diff || fault "a dry run's stack differs: $(cat stack.diff)"
     doctor --launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"" || fault "doctor of docker: $(cat doctor.out)"
     grep -qE "^mgr +by context 'swarm' .*x86_64 .*docker [0-9.]+ " doctor.out || fault "doctor of docker: $(cat doctor.out)"
+    in_container docker
+    unmet docker "host 'mgr' has no folder '$work/nowhere'" --launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$work/nowhere\""
+    unmet docker "host 'mgr' cannot limit CPU: a container that was to have 0\.3 cores finds a limit of 0\.6" --launcher docker \
+        "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"" --set 'cluster.options=["--cpu-quota=6000"]'
     refused "a label that matches too few" 4 "0 nodes of the swarm carry the label 'role=gone'" --launcher swarm \
         --set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"' --set 'cluster.label="role=gone"'
     refused "no docker there" 4 "no swarm answers" --launcher swarm --set cluster.context=nobody
@@ -245,6 +275,13 @@ esac
 if has_need podman && has_need runc; then
     on_cluster image --engine podman >podman.out 2>&1 || fault "podman image: $(cat podman.out)"
     matrix podman --launcher podman
+    begin podman_inside --launcher podman --set cluster.memory_mb=200
+    expect_equal "a worker's container by podman" "true no-new-privileges 65534:65534 209715200 no capabilities 3000 of 10000" \
+        "$("$cluster" ext podman inspect --format '{{.HostConfig.ReadonlyRootfs}} {{range .HostConfig.SecurityOpt}}{{.}}{{end}} {{
+            .Config.User}} {{.HostConfig.Memory}} {{range .EffectiveCaps}}{{.}} {{else}}no capabilities {{end}}{{
+            .HostConfig.CpuQuota}} of {{.HostConfig.CpuPeriod}}' "$("$cluster" ext podman ps -q --filter name=worker-0)")"
+    kill -INT "$run"
+    wait "$outer"
     # The podman of another host, by a connection.
     serve_podman
     there=(--launcher podman --set cluster.context=mgr --set "cluster.data_folder=\"$DMLX_DATA\"")
@@ -252,6 +289,9 @@ if has_need podman && has_need runc; then
     matrix podman_there "${there[@]}"
     doctor "${there[@]}" || fault "doctor of podman: $(cat doctor.out)"
     grep -qE "^mgr +by connection 'mgr' .*podman [0-9.]+ " doctor.out || fault "doctor of podman: $(cat doctor.out)"
+    in_container podman
+    unmet podman "host 'mgr' has no folder '$work/nowhere'" --launcher podman --set cluster.context=mgr \
+        --set "cluster.data_folder=\"$work/nowhere\""
 else
     lacks "podman or runc" "podman is skipped"
 fi
