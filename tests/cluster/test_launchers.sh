@@ -6,7 +6,7 @@
 
 # matrix NAME ARGUMENT…: the matrix on a launcher; its rows stand and nothing is left.
 matrix() {
-    local name=$1 left
+    local name=$1
     shift
     on_cluster run c.cfg -o "$name" --no-figures "$@" >"$name.out" 2>"$name.err" || fault "$name: $(cat "$name.err")"
     expect_equal "rows of $name" 2 "$(column "$name/c/runs.csv" status | grep -cx done)"
@@ -19,37 +19,36 @@ matrix() {
     for file in n1-c1-r1/standalone.log n3-c3-r1/coordinator.log n3-c3-r1/worker-2.log n3-c3-r1/model.safetensors; do
         [ -e "$name/c/runs/$file" ] || fault "$name: no $file has come home"
     done
-    left=$("$cluster" left) || fault "$name left: $left"
+    gone "$name"
     paste -d' ' <(column "$name/c/runs.csv" cell) <(column "$name/c/runs.csv" model_sha256) | sort >"$name.models"
     cmp -s local.models "$name.models" || fault "$name made other models: $(cat local.models "$name.models")"
 }
 
 # side_by_side NAME ARGUMENT…: two runs of one node at a time, which have a host each then.
 side_by_side() {
-    local name=$1 left
+    local name=$1
     shift
     on_cluster run c.cfg -o "$name" --no-figures -j 2 --set 'matrix.zip=( { nodes = [ 1 ]; cores = [ 1 ]; } )' \
         --set matrix.repeats=2 --set "train.epochs=$(epochs_for 60)" "$@" >/dev/null 2>"$name.err" || fault "$name: $(cat "$name.err")"
     expect_equal "hosts of two runs at a time with $name" 2 "$(column "$name/c/runs.csv" hosts | grep . | sort -u | wc -l)"
-    left=$("$cluster" left) || fault "$name left: $left"
+    gone "$name"
 }
 
 # in_container ENGINE: what doctor found from within a container on mgr, and that it is gone.
 in_container() {
-    local left
     grep -qE "^mgr +in a container +0\.1\.0 +x86_64 +0\.3 .* cgroup v[12] +any +$1 [0-9.]+ .* [0-9a-f]{16} " doctor.out ||
         fault "doctor in a container of $1: $(cat doctor.out)"
-    left=$("$cluster" left) || fault "doctor of $1 left: $left"
+    gone "doctor of $1"
 }
 
 # unmet ENGINE PROBLEM WORD…: doctor tells what a container there would meet, and leaves nothing there.
 unmet() {
-    local engine=$1 problem=$2 left
+    local engine=$1 problem=$2
     shift 2
     doctor "$@"
     expect_equal "doctor's status on $engine where $problem" 4 "$?"
     grep -qE "^problem: $problem" doctor.out || fault "doctor on $engine, where $problem: $(cat doctor.out)"
-    left=$("$cluster" left) || fault "doctor of $engine left: $left"
+    gone "doctor of $engine"
     [ ! -e "$work/nowhere" ] || fault "doctor of $engine made the folder it looked for"
 }
 
@@ -170,14 +169,15 @@ case $parts in
 *registry*)
     refused "an image not there" 4 "has no image '10.77.0.254:5000/dmlx:" --launcher swarm "${swarm[@]}"
     on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
-    matrix docker --launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\""
+    # By the launcher's name alone: c.cfg has what docker and the swarm need side by side.
+    matrix docker --launcher docker
     # The local engine, without a context: dmlx is on mgr itself.
     "$cluster" on mgr sh -c 'cd "$1" && shift && exec timeout "$@"' sh "$work" "$patience_s" env "DMLX_DATA=$DMLX_DATA" "$program" run c.cfg \
-        -o docker_here --no-figures --only nodes=1 --launcher docker --set 'cluster.registry="10.77.0.254:5000"' \
+        -o docker_here --no-figures --only nodes=1 --launcher docker --set 'cluster.context=""' --set 'cluster.data_folder=""' \
         >/dev/null 2>docker_here.err || fault "docker of this host: $(cat docker_here.err)"
     expect_equal "model of the local docker" "$(grep '^n1-' local.models)" \
         "$(paste -d' ' <(column docker_here/c/runs.csv cell) <(column docker_here/c/runs.csv model_sha256))"
-    left=$("$cluster" left) || fault "docker of this host left: $left"
+    gone "docker of this host"
     # In the place of the quota that the launcher sets, twice as much: the row says so.
     on_cluster run c.cfg -o other_limit --no-figures --only nodes=1 --launcher docker "${swarm[@]}" \
         --set "cluster.data_folder=\"$DMLX_DATA\"" --set 'cluster.options=["--cpu-quota=6000"]' >/dev/null 2>other_limit.err
@@ -189,7 +189,7 @@ case $parts in
             "$("$cluster" ext docker --context swarm ps -q --filter name=worker-0)")"
     kill -INT "$run"
     wait "$outer"
-    matrix swarm --launcher swarm "${swarm[@]}"
+    matrix swarm --launcher swarm
     side_by_side swarm_jobs --launcher swarm "${swarm[@]}"
     on_cluster doctor --launcher swarm "${swarm[@]}" c.cfg >doctor.out || fault "doctor of the swarm: $(cat doctor.out)"
     expect_equal "nodes of the swarm that doctor saw" 4 \
@@ -197,7 +197,7 @@ case $parts in
     grep -qE '^[^ ]+ +here .* yes +' doctor.out || fault "doctor does not reach the registry: $(cat doctor.out)"
     # A node is asked in a container: what it says beside what the manager knows.
     expect_equal "nodes that ran dmlx for doctor" 4 "$(grep -cE '^(mgr|w[123]) .*ready active .*  0\.1\.0 .* cgroup v[12] +any +docker [0-9.]+ +yes ' doctor.out)"
-    "$cluster" left || fault "doctor of the swarm left something"
+    gone "doctor of the swarm"
     doctor --launcher swarm "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"" || fault "doctor of the swarm's data: $(cat doctor.out)"
     expect_equal "nodes of the swarm with the data" 4 "$(grep -cE '^(mgr|w[123]) .*ready active .* yes +[0-9a-f]{16} ' doctor.out)"
     stack=swarm/c/runs/n3-c3-r1/stack.yml
@@ -234,7 +234,7 @@ case $parts in
     tar -C other_image -c . | "$cluster" ext docker --context swarm load >other.out 2>&1 ||
         fault "no image for riscv64: $(cat other.out)"
     refused "an image for another architecture" 4 "the image 'other:1' is for riscv64, and host 'mgr' is amd64" \
-        --launcher docker --set cluster.context=swarm --set 'cluster.image="other:1"' --set "cluster.data_folder=\"$DMLX_DATA\""
+        --launcher docker --set 'cluster.registry=""' --set 'cluster.image="other:1"' --set "cluster.data_folder=\"$DMLX_DATA\""
     # Two nodes that are said to be of another kind: the data set cannot be a layer of an image for both.
     docker=$(command -v docker)
     cat >"$DMLX_CLUSTER/ext/bin/docker" <<SH
