@@ -91,19 +91,39 @@ escaped(const char *name)
     return text.text;
 }
 
-// Behind the setting or, where that leaves no room on its line, beneath it.
-static void
-add_intervals(const figure_source_t *source, const figure_t *figure, draft_t *script)
+// Of a text of parts between semicolons, the bytes of those that fit a line beneath a title, or of
+// one part that does not.
+static size_t
+line_bytes(const char *text)
 {
     enum { LINE_BYTES = 110 };
+    size_t n = strlen(text);
+    if (n <= LINE_BYTES)
+        return n;
+    const char *end = NULL;
+    for (const char *at = strstr(text, "; "); at && (!end || at <= text + LINE_BYTES);
+         at = strstr(at + 1, "; "))
+        end = at;
+    return end ? (size_t)(end - text) : n;
+}
+
+// Beneath the title: the setting, and what the figure's bars and bands are.
+static void
+add_setting(const figure_source_t *source, const figure_t *figure, draft_t *script)
+{
     const char *what = source->has_intervals ? figure->intervals : figure->intervals_of_fits;
-    if (what == NULL)
-        return;
-    char *words = plots_format("%s: 95 %% intervals of the mean", what);
-    const bool is_beside = strlen(source->setting) + strlen(words) <= LINE_BYTES;
-    draft_add(script, is_beside ? ".\"; \"." : ".\"}\\n{/*0.8 \".");
-    figure_quote(script, words);
-    free(words);
+    char *text = plots_format("%s%s%s%s", source->setting, what ? "; " : "", what ? what : "",
+                              what ? ": 95 % intervals of the mean" : "");
+    for (char *rest = text; *rest;) {
+        const size_t n = line_bytes(rest);
+        const bool is_last = rest[n] == '\0';
+        rest[n] = '\0';
+        draft_add(script, ".\"\\n{/*0.8 \".");
+        figure_quote(script, rest);
+        draft_add(script, ".\"}\"");
+        rest += is_last ? n : n + strlen("; ");
+    }
+    free(text);
 }
 
 void
@@ -122,10 +142,9 @@ figure_begin(const figure_source_t *source, figure_t *figure, const char *title,
         draft_add(script, "set title ");
     draft_add(script, "\"{/:Bold \".");
     figure_quote(script, title);
-    draft_add(script, ".\"}\\n{/*0.8 \".");
-    figure_quote(script, source->setting);
-    add_intervals(source, figure, script);
-    draft_add(script, ".\"}\"%s\n", n_panels > 1 ? " offset 0,-0.3" : "");
+    draft_add(script, ".\"}\"");
+    add_setting(source, figure, script);
+    draft_add(script, "%s\n", n_panels > 1 ? " offset 0,-0.3" : "");
 }
 
 void
@@ -147,80 +166,6 @@ figure_begin_alone(const figure_source_t *source, figure_t *figure, const char *
     figure_begin_with(source, figure, title, n_panels, note);
     free(note);
     free(label);
-}
-
-line_t
-figure_line(const figure_side_t *side, line_axis_t axis)
-{
-    return line_find((const summary_t *const *)side->summaries, side->n, axis);
-}
-
-const char *const FIGURE_FAMILY_COLORS[FIGURE_FAMILY_MAX] = {"red", "orange", "green", "blue"};
-
-figure_family_t
-figure_family(const line_t *line, const line_t *reference)
-{
-    figure_family_t family = {.note = plots_copy("")};
-    line_t *all = NULL;
-    const size_t n_all = reference->n == 0 ? line_family(line, &all) : 0;
-    const size_t n = n_all < FIGURE_FAMILY_MAX ? n_all : FIGURE_FAMILY_MAX;
-    for (size_t i = 0; i < n_all; i++) {
-        // The place in the figure where this one comes, if any: they are spread over all.
-        const bool is_drawn = family.n < n && i == family.n * (n_all - 1) / (n > 1 ? n - 1 : 1);
-        if (is_drawn)
-            family.lines[family.n++] = all[i];
-        else
-            line_clear(&all[i]);
-    }
-    free(all);
-    if (n < n_all) {
-        free(family.note);
-        family.note = plots_format("%zu of %zu values", n, n_all);
-    }
-    return family;
-}
-
-void
-figure_family_clear(figure_family_t *family)
-{
-    for (size_t i = 0; i < family->n; i++)
-        line_clear(&family->lines[i]);
-    free(family->note);
-    *family = (figure_family_t){0};
-}
-
-figure_lines_t
-figure_lines(const figure_source_t *source, line_axis_t axis)
-{
-    figure_lines_t lines = {
-        figure_line(&source->measured, axis), figure_line(&source->reference, axis), {.n = 0}};
-    lines.family = figure_family(&lines.line, &lines.other);
-    return lines;
-}
-
-void
-figure_lines_clear(figure_lines_t *lines)
-{
-    figure_family_clear(&lines->family);
-    line_clear(&lines->line);
-    line_clear(&lines->other);
-}
-
-bool
-figure_by_lines(const figure_source_t *source, line_axis_t axis, const char *needs,
-                figure_draw_family_t *draw_family, figure_draw_alone_t *draw_alone,
-                figure_t *figure)
-{
-    figure_lines_t lines = figure_lines(source, axis);
-    bool is_drawn = false;
-    if (lines.line.n == 0)
-        figure_skip(figure, "%s", needs);
-    else if (lines.family.n > 1)
-        is_drawn = draw_family(source, &lines.family, figure);
-    else
-        is_drawn = draw_alone(source, &lines.line, &lines.other, figure);
-    figure_lines_clear(&lines);
-    return is_drawn;
 }
 
 void

@@ -304,6 +304,20 @@ draw_runs(int n_nodes, const char *name)
     return script;
 }
 
+// Beneath the title, in bytes; a line of 120 is cut off at both edges of the page.
+static size_t
+longest_line(const char *script)
+{
+    static const char begin[] = "{/*0.8 \".\"", end[] = "\".\"}";
+    size_t longest = 0;
+    for (const char *at = script; (at = strstr(at, begin)) != NULL;) {
+        at += strlen(begin);
+        const size_t n = (size_t)(strstr(at, end) - at);
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
 static void
 a_law_that_nothing_chose_is_marked_in_figure_9(void **state)
 {
@@ -311,6 +325,7 @@ a_law_that_nothing_chose_is_marked_in_figure_9(void **state)
     draft_t script = draw_runs(3, "fig09");
     assert_non_null(strstr(script.text, "title 'overhead, communication, by default'"));
     assert_non_null(strstr(script.text, "by default: too few sizes to hold one out"));
+    assert_in_range(longest_line(script.text), 50, 110);
     draft_clear(&script);
     script = draw_runs(4, "fig09");
     assert_non_null(strstr(script.text, "title 'overhead, "));
@@ -335,7 +350,7 @@ a_figure_says_what_its_bars_and_bands_are(void **state)
 {
     (void)state;
     static const char both[] = "error bars and bands: 95 % intervals of the mean";
-    static const char bars[] = "\"error bars: 95 % intervals of the mean\"";
+    static const char bars[] = "error bars: 95 % intervals of the mean";
     static const struct {
         const char *name, *words;
     } figures[] = {{"fig07", bars}, {"fig08", bars},           {"fig09", both},
