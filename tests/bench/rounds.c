@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FLOATS = 62006, ROUNDS_MAX = 4096, TURNS = 3, SIZES_MAX = 16, WARM_UP = 5 };
+enum { FLOATS = 62006, ROUNDS_MAX = 4096, TURNS = 3, TURNS_MAX = 99, SIZES_MAX = 16, WARM_UP = 5 };
 
 /* No wait without a limit, and whoever comes to one says what for. */
 enum {
@@ -442,7 +442,7 @@ print_row(FILE *csv, side_t side, int n_workers, const double *median_ms, double
 static void
 measure_size(int n_workers, int turns, bool with_curve, int port, FILE *csv)
 {
-    static double all_s[SIDES][TURNS * ROUNDS_MAX];
+    static double all_s[SIDES][TURNS_MAX * ROUNDS_MAX];
     int n_rounds = rounds_for(n_workers), n_all[SIDES] = {0};
     outcome_t outcome[SIDES] = {{0}};
     double cpu_ms[SIDES] = {0}, median_ms[SIDES] = {0};
@@ -470,6 +470,19 @@ print_help(void)
          "the same bytes over bare ZeroMQ sockets in turns.");
 }
 
+/* A number that an option asks for; one that cannot be had is refused, not replaced. */
+static int
+number_of(const char *option, const char *text, long least, long most)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+    if (*text && !*end && number >= least && number <= most)
+        return (int)number;
+    fprintf(stderr, "bench_rounds: %s: '%s' is not a number from %ld to %ld\n", option, text, least,
+            most);
+    exit(2);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -491,11 +504,11 @@ main(int argc, char **argv)
             n_sizes = 0;
             for (char *size = strtok(optarg, ","); size && n_sizes < SIZES_MAX;
                  size = strtok(NULL, ","))
-                sizes[n_sizes++] = atoi(size) > 0 ? atoi(size) : 1;
+                sizes[n_sizes++] = number_of("--workers", size, 1, 10000);
         } else if (option == 't') {
-            turns = atoi(optarg) < 1 ? 1 : atoi(optarg) > TURNS ? TURNS : atoi(optarg);
+            turns = number_of("--turns", optarg, 1, TURNS_MAX);
         } else if (option == 'p') {
-            port = atoi(optarg);
+            port = number_of("--port", optarg, 1024, 65000);
         } else if (option == 'n') {
             with_curve = false;
         } else if (option == 'c') {
