@@ -2,8 +2,7 @@
 # with all the daemons that this machine has; down again when the script ends.
 #
 #   $parts            what is up: "swarm registry slurm"
-#   c.cfg             600 images, of CIFAR-10 where it is, on one node and on three; docker's and the swarm's settings
-#                     side by side
+#   c.cfg             600 images, of CIFAR-10 where it is, on one node and on three
 #   swarm=(…)         the words that make it a swarm's
 #   epochs_for N      for training that is to last for seconds, sanitizer or not
 #   on_cluster WORD…  dmlx as the user outside of the cluster; at most $patience_s
@@ -67,11 +66,7 @@ trap finish_cluster EXIT
 cat >c.cfg <<CFG
 name = "c";
 train = { samples = 600; test_samples = 200; epochs = 1; rounds = 3; };
-cluster = {
-  hosts = [ "w1", "w2", "w3" ]; retries = 0; emulate = { core_speed = 0.3; };
-  docker = { context = "swarm"; registry = "10.77.0.254:5000"; data_folder = "$DMLX_DATA"; };
-  swarm = { context = "swarm"; registry = "10.77.0.254:5000"; label = "role=worker"; };
-};
+cluster = { hosts = [ "w1", "w2", "w3" ]; retries = 0; emulate = { core_speed = 0.3; }; };
 matrix = { zip = ( { nodes = [ 1, 3 ]; cores = [ 1, 3 ]; } ); };
 CFG
 swarm=(--set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"' --set 'cluster.label="role=worker"')

@@ -40,11 +40,14 @@ lost() {
     nothing_left "$how $host on $name" $patience_s "$run"
 }
 
-# judge_loss NAME WORDS HOW HOST ROWS: what the run says of it in the end.
+# A second cell that begins while a host boots may come too early for it, or not: the machine decides, and either row is right.
+either='n3 failed, n1 (done|failed)'
+
+# judge_loss NAME WORDS HOW HOST ROWS: what the run says of it in the end; ROWS is a pattern of what rows_of prints.
 judge_loss() {
     wait "$outer"
     expect_equal "status of $1, $3 $4" 1 "$?"
-    expect_equal "rows of $1, $3 $4" "$5" "$(rows_of "$1")"
+    rows_of "$1" | grep -qxE "$5" || fault "rows of $1, $3 $4: $(rows_of "$1"), expected $5: $(cat "$1.err")"
     grep -qE -e ",failed,.*$2" "$1/c/runs.csv" || fault "$1, $3 $4, is told as: $(tail -n 1 "$1/c/runs.csv" "$1.err")"
 }
 
@@ -172,7 +175,7 @@ case $parts in
     until_true $patience_s nodes_are_ready || fault "the swarm's nodes do not come back"
     lost swarm 'worker-2 on w3|worker-2 on .w3.' kill w3 "${as_swarm[@]}"
     lost_engine swarm "in round [0-9]+: the coordinator said nothing for 12 s; .* on 'mgr'; see '.*/coordinator\.log'" kill mgr \
-        "n3 failed, n1 done" true "${as_swarm[@]}"
+        "$either" true "${as_swarm[@]}"
     as_docker=(--launcher docker "${swarm[@]}" --set "cluster.data_folder=\"$DMLX_DATA\"")
     interrupted docker 1 10 "${as_docker[@]}"
     cut_off docker "${as_docker[@]}"
@@ -182,7 +185,7 @@ case $parts in
     gone="in round [0-9]+: the coordinator said nothing for 12 s; .* on 'mgr'; see '.*/coordinator\.log'"
     lost_engine docker "$gone" cut mgr "n3 failed, n1 done" true "${as_docker[@]}" "${hasty[@]}"
     lost_engine docker "in round [0-9]+: (coordinator|worker-[0-2]) on 'mgr' .*; see '.*\.log'" kill mgr \
-        "n3 failed, n1 failed" true "${as_docker[@]}" ;;
+        "$either" true "${as_docker[@]}" ;;
 *) lacks "dockerd or docker-registry" "docker and swarm are skipped" ;;
 esac
 
@@ -195,7 +198,7 @@ if has_need podman && has_need runc; then
     unreachable podman "in round [0-9]+: the coordinator said nothing for 12 s; .* on 'mgr'; see '.*/coordinator\.log'" mgr "${as_podman[@]}" \
         --set cluster.timeout.stop_s=1
     lost_engine podman "in round [0-9]+: (coordinator|worker-[0-2]) on 'mgr' .*; see '.*\.log'" kill mgr \
-        "n3 failed, n1 failed" serve_podman "${as_podman[@]}"
+        "$either" serve_podman "${as_podman[@]}"
 else
     lacks "podman or runc" "podman is skipped"
 fi

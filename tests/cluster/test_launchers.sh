@@ -3,6 +3,10 @@
 # behind; and what can be wrong with a cluster, each told with the host before a cell begins.
 # lane: 2
 . "$(dirname "$0")/common.sh"
+# What docker and a swarm need, side by side, in the words of the guide.
+sed -i "/^cluster = /s|};\$|docker = { context = \"swarm\"; registry = \"10.77.0.254:5000\"; data_folder = \"$DMLX_DATA\"; }; \\
+  swarm = { context = \"swarm\"; registry = \"10.77.0.254:5000\"; label = \"role=worker\"; }; };|" c.cfg
+grep -q 'swarm = ' c.cfg || fault "no settings side by side: $(cat c.cfg)"
 
 # matrix NAME ARGUMENT…: the matrix on a launcher; its rows stand and nothing is left.
 matrix() {
