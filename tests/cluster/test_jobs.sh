@@ -51,7 +51,7 @@ met=$(meetings side)
 [[ $met =~ ^[1-9][0-9]*$ ]] || fault "runs side by side that met: $met"
 expect_equal "hosts of two nodes and their coordinator" 3 "$(paste -d' ' <(column side/c/runs.csv hosts) \
     <(column side/c/runs.csv coordinator) | grep -m1 ' .* ' | tr ' ' '\n' | sort -u | wc -l)"
-left=$("$cluster" left) || fault "side by side left: $left"
+gone "side by side"
 before=$(sha256sum side/c/runs.csv)
 on_cluster run c.cfg -o side --no-figures >/dev/null 2>again.err || fault "going on one at a time: $(cat again.err)"
 grep -q 'all 6 runs are done already' again.err || fault "what was done is not found: $(cat again.err)"
@@ -110,7 +110,7 @@ ended() {
 # where, naming no other host; the other cell and the rest of the matrix are done. The cell is the first to be told of: to
 # wait for its neighbour too could outlast it.
 loses() {
-    local name=$1 host= other worker= note left
+    local name=$1 host= other worker= note
     shift
     on_cluster run c.cfg -o "$name" --no-figures --set "train.epochs=$(epochs_for 200)" --set matrix.repeats=2 --jobs 2 "$@" \
         >/dev/null 2>"$name.err" &
@@ -130,7 +130,7 @@ loses() {
     for other in w1 w2 w3 mgr; do
         [ $other = $host ] || ! grep -qw $other <<<"$note" || fault "$name: it was on '$host', and '$other' is named: $note"
     done
-    left=$("$cluster" left) || fault "$name: a lost worker left: $left"
+    gone "$name, a lost worker"
 }
 
 loses lost
