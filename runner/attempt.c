@@ -93,16 +93,17 @@ is_rank(const attempt_t *attempt, int rank)
     return rank >= 0 && rank < attempt->cell->nodes;
 }
 
-// The host of a process as messages name it, and results do. A swarm places coordinators on
-// whichever manager it likes, which only they can tell; any rank that is no worker's is theirs.
+// The host of a process as messages name it, and results do; any rank that is no worker's is the
+// coordinator's.
 static const char *
 host_of(const attempt_t *attempt, int rank)
 {
+    const launcher_t *launcher = attempt->setting->launcher;
     if (is_rank(attempt, rank))
-        return attempt->setting->launcher->host(attempt->launch, rank);
-    if (attempt->cluster->launcher == LAUNCHER_SWARM && *attempt->host)
+        return launcher->host(attempt->launch, rank);
+    if (launcher->places_coordinator && *attempt->host)
         return attempt->host;
-    return attempt->setting->launcher->host(attempt->launch, LAUNCH_COORDINATOR);
+    return launcher->host(attempt->launch, LAUNCH_COORDINATOR);
 }
 
 // A sentence about a process of this run, with what only we know: its host and its log, unless it

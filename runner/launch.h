@@ -181,6 +181,9 @@ typedef struct launcher {
     // The host that the process of that rank runs on, or will, as messages name it; borrowed until
     // stop(). Required.
     const char *(*host)(const launch_t *launch, int rank);
+    // Whether the service places a coordinator where it likes: which host that is, only the
+    // coordinator can tell, and host() has the service's name.
+    bool places_coordinator;
 
     // Starts that worker again, with the same endpoint and name; what is left of it is ended first.
     // May block, up to a second for that. LAUNCH_FAILED: it does not run.

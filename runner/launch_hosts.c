@@ -41,17 +41,19 @@ certain_offset(double clock_s, double from_s, double to_s)
 }
 
 // dmlx was asked in a container that has a worker's limits: whether they hold is what it read back.
-// A CPU limit that does not would stop each worker, which looks too.
-static void
+// A CPU limit that does not would stop each worker, which looks too. True where one was asked for
+// and holds.
+static bool
 judge_limits(const cluster_t *cluster, const survey_question_t *question, launch_host_t *host)
 {
     static const double tolerance = 0.01; // quotas are whole microseconds
     host_survey_t *survey = &host->survey;
     double wanted = question->cpu_limit, found = survey->limited_cores;
+    bool holds = wanted > 0 && fabs(found - wanted) <= tolerance * wanted;
     *survey->limit = *survey->limit_fault = 0;
     if (wanted <= 0)
         strcpy(survey->limit, "-"); // not asked for
-    else if (fabs(found - wanted) <= tolerance * wanted)
+    else if (holds)
         strcpy(survey->limit, survey->limited_by);
     else if (found > 0)
         snprintf(survey->limit_fault, sizeof survey->limit_fault,
@@ -68,6 +70,7 @@ judge_limits(const cluster_t *cluster, const survey_question_t *question, launch
                   "host '%s' does not limit memory: a container that was to have %ld MiB finds no "
                   "such limit",
                   survey->facts.name, cluster->memory_mb);
+    return holds;
 }
 
 // --- a swarm ---
@@ -278,8 +281,7 @@ take_container(const char *answer, const cluster_t *cluster, const survey_questi
     host->survey = survey;
     host->is_asked = host->coordinates = true;
     host->clock_offset_s = certain_offset(survey.clock_s, from_s, now_s());
-    judge_limits(cluster, question, host);
-    if (*host->survey.limit == 'c') // its cores are those of the limit, in whole microseconds
+    if (judge_limits(cluster, question, host)) // its cores are the limit's, in whole microseconds
         host->survey.facts.cores = fmax(host->survey.facts.cores, question->cpu_limit);
 }
 

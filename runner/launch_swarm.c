@@ -624,6 +624,7 @@ const launcher_t launcher_swarm = {
     .stream = launch_pipes_stream,
     .fd = launch_pipes_fd,
     .host = swarm_host,
+    .places_coordinator = true,
     .stop = launch_pipes_stop,
     .draft = swarm_draft,
     .clean_ms_max = REMOVE_LIMIT_MS,

@@ -10,6 +10,9 @@ static const double absence_s = 1;
 // workers; no less than these seconds, whatever is asked.
 static const double silences = 3, least_s = 5;
 
+// Of the interval between beats: what a busy machine may be late by is no reason for suspicion.
+static const double late = 1.2;
+
 silence_t
 silence_begin(double now_s)
 {
@@ -73,5 +76,5 @@ silence_judge(const silence_t *silence, const cluster_t *cluster, bool is_told, 
 bool
 silence_is_suspicious(const silence_t *silence, const cluster_t *cluster)
 {
-    return silence->beats && silence->quiet_s > 1.2 * silence_interval_s(cluster);
+    return silence->beats && silence->quiet_s > late * silence_interval_s(cluster);
 }
