@@ -11,6 +11,7 @@
 #   cluster.sh cut HOST        takes the link away; mend HOST gives it back
 #   cluster.sh kill HOST       everything on the host dies at once, as when the power goes; boot HOST starts it again
 #   cluster.sh left PID…       what is left of runs on any host, and here of the dmlx runs with these ids; status 1 if any
+#   cluster.sh gone SECONDS PID…   the same, once it is asked for so long in vain
 #
 # A host is a network, mount, uts, ipc and pid namespace with an address on the hub's bridge, a home folder, /run and
 # /tmp of its own, and this machine's programs. All files lie in $DMLX_CLUSTER, by which the namespaces and control groups are
@@ -383,6 +384,16 @@ left() {
     }
 }
 
+# As left, until nothing is or a look that began after so many seconds still found something.
+gone() {
+    local end=$((SECONDS + $1)) began found
+    shift
+    until began=$SECONDS; found=$(left "$@"); do
+        [ "$began" -le "$end" ] || { echo "$found"; return 1; }
+        sleep 0.1
+    done
+}
+
 command=${1:-}
 [ "$#" -gt 0 ] && shift
 case $command in
@@ -397,5 +408,6 @@ mend) ip -n ${prefix}hub link set "v-$1" up ;;
 kill) kill -KILL "$(cat "$folder/$1/pid")" ;;
 boot) boot "$1" ;;
 left) left "$@" ;;
+gone) gone "$@" ;;
 *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d' ;;
 esac

@@ -142,11 +142,8 @@ serve_podman() {
 }
 
 nothing_left() {
-    local end=$((SECONDS + slowness * $2 + 1)) left began # looking takes seconds itself on a busy machine
-    until began=$SECONDS; left=$("$cluster" left ${3:-}); do
-        [ "$began" -le "$end" ] || { fault "after $1: $left"; return; }
-        sleep 0.1
-    done
+    local left
+    left=$("$cluster" gone $((slowness * $2 + 1)) ${3:-}) || fault "after $1: $left"
 }
 
 # Nothing is left of what has ended; a swarm's nodes take containers away in their own time, when their services are gone.

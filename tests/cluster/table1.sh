@@ -58,12 +58,7 @@ for name in local ssh swarm; do
     fi
     on_cluster run -o "$name" --no-figures "${common[@]}" "${words[@]}" node_sweep.cfg || fault "run on $name"
     # A swarm's nodes take containers away in their own time, when their services are gone.
-    end=$((SECONDS + 10))
-    until left=$("$here/cluster.sh" left); do
-        [ "$SECONDS" -lt "$end" ] || break
-        sleep 0.2
-    done
-    [ -z "$left" ] && echo "left behind by $name: nothing" || fault "$name left: $left"
+    left=$("$here/cluster.sh" gone 10) && echo "left behind by $name: nothing" || fault "$name left: $left"
     # Which cell, which repeat, which model.
     awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
         $at["status"] == "done" { print $at["cell"], "r" $at["repeat"], $at["model_sha256"] }' "$name/node_sweep/runs.csv" | sort >"$name.models"
