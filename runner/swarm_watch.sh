@@ -18,7 +18,11 @@ main=coordinator; [ "$workers" -gt 0 ] || main=standalone
 mkfifo "$folder/pipe" || exit 4
 behind service logs --raw --follow "${stack}_$main" >"$folder/pipe" &
 follower=$!
-awk -v counted="$folder/count" '{ print; fflush(); n++ }
+# Debian's awk fills a block of 4,096 bytes before it looks at a line: rounds would be told of long after they ended.
+interactive=
+case $(awk -W version 2>/dev/null </dev/null) in mawk*) interactive='-W interactive' ;; esac
+# shellcheck disable=SC2086 # two words, or none
+awk $interactive -v counted="$folder/count" '{ print; fflush(); n++ }
     /"record": *"failed"/ { exit }
     /"record": *"model"/ { part = parts = $0
         sub(/.*"part": */, "", part); sub(/.*"parts": */, "", parts)
