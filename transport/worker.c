@@ -1,5 +1,6 @@
 #include "transport/worker.h"
 #include "transport/ears.h"
+#include "transport/incarnation.h"
 #include "transport/memory.h"
 #include "transport/start.h"
 
@@ -7,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
     HELLO_MS_MIN = 10, /* between two HELLOs: it starts with this and doubles */
@@ -65,20 +64,6 @@ check_config(const worker_config_t *config, transport_error_t *error)
         return transport_fail(error, TRANSPORT_INVALID,
                               "a limit of no time; all limits must be above 0 ms");
     return 0;
-}
-
-/* Later starts get larger numbers; two in the same millisecond on one host differ by process and
- * place in memory. */
-static uint64_t
-new_incarnation(const void *place)
-{
-    static atomic_uint count;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-    uint64_t mix = ((uint64_t)getpid() << 20) ^ ((uint64_t)(uintptr_t)place >> 4) ^
-                   atomic_fetch_add(&count, 1);
-    return (ms << 20) | ((mix * 0x9e3779b97f4a7c15u) >> 44);
 }
 
 static zsock_t *
@@ -142,7 +127,7 @@ worker_new(const worker_config_t *config, transport_error_t *error)
     worker->host = transport_copy(config->host);
     worker->facts = transport_copy(config->facts);
     worker->meta = transport_copy("");
-    worker->incarnation = new_incarnation(worker);
+    worker->incarnation = incarnation_new();
     snprintf(worker->run, sizeof worker->run, "%s", config->run ? config->run : "");
     zmq_msg_init(&worker->array);
     pthread_mutex_init(&worker->hear, NULL);
