@@ -45,6 +45,8 @@ parts=${only_parts-$parts}
 # How long things stay behind is promised to users of the release, and judged by it.
 patience_s=300 slowness=1
 ! is_sanitized || slowness=6
+# The limit of joining, which is that of Slurm's allocation too.
+timeout="timeout = { join_s = $((30 * slowness)); };"
 # epochs_for N: as many as train about as long as N do in the release.
 slow_training=1
 ! is_sanitized || slow_training=6
@@ -66,7 +68,7 @@ trap finish_cluster EXIT
 cat >c.cfg <<CFG
 name = "c";
 train = { samples = 600; test_samples = 200; epochs = 1; rounds = 3; };
-cluster = { hosts = [ "w1", "w2", "w3" ]; retries = 0; emulate = { core_speed = 0.3; }; };
+cluster = { hosts = [ "w1", "w2", "w3" ]; retries = 0; $timeout emulate = { core_speed = 0.3; }; };
 matrix = { zip = ( { nodes = [ 1, 3 ]; cores = [ 1, 3 ]; } ); };
 CFG
 swarm=(--set cluster.context=swarm --set 'cluster.registry="10.77.0.254:5000"' --set 'cluster.label="role=worker"')
@@ -126,9 +128,10 @@ begin() {
     rm -rf "$name"
     on_cluster run c.cfg -o "$name" --no-figures "${long[@]}" "$@" >/dev/null 2>"$name.err" &
     outer=$!
-    wait_for_line "$name/c/rounds.csv" '^n3-' $patience_s || fault "$name: no round within $patience_s s: $(cat "$name.err")"
+    # Without it there is nothing to test, and nobody whom the rest could be done to.
+    wait_for_line "$name/c/rounds.csv" '^n3-' $patience_s || { fault "$name: no round within $patience_s s: $(cat "$name.err")"; exit 1; }
     run=$(run_of "$name")
-    [ -n "$run" ] || fault "$name: no dmlx runs: $(cat "$name.err")"
+    [ -n "$run" ] || { fault "$name: no dmlx runs: $(cat "$name.err")"; exit 1; }
 }
 
 serve_podman() {

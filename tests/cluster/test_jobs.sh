@@ -9,7 +9,8 @@ cat >c.cfg <<CFG
 name = "c";
 train = { samples = 600; test_samples = 200; epochs = $(epochs_for 45); rounds = 30; };
 cluster = {
-  launcher = "ssh"; hosts = [ "w1", "w2", "w3", "mgr" ]; coordinator = "own"; retries = 0; emulate = { core_speed = 0.3; };
+  launcher = "ssh"; hosts = [ "w1", "w2", "w3", "mgr" ]; coordinator = "own"; retries = 0; $timeout
+  emulate = { core_speed = 0.3; };
 };
 matrix = { nodes = [ 1, 2 ]; cores_per_node = [ 1 ]; repeats = { min = 2; max = 3; ci = 0.0001; }; };
 CFG
@@ -61,7 +62,7 @@ expect_equal "runs.csv after that" "$before" "$(sha256sum side/c/runs.csv)"
 cat >first.cfg <<CFG
 name = "first";
 train = { samples = 600; test_samples = 200; epochs = 1; rounds = 3; };
-cluster = { launcher = "ssh"; hosts = [ "w1", "w2", "w3" ]; jobs = 2; emulate = { core_speed = 0.3; }; };
+cluster = { launcher = "ssh"; hosts = [ "w1", "w2", "w3" ]; jobs = 2; $timeout emulate = { core_speed = 0.3; }; };
 matrix = { nodes = [ 1, 2 ]; cores_per_node = [ 1 ]; warmup = 1; };
 CFG
 sed 's/"first"/"second"/; s/"w1", "w2", "w3"/"mgr"/; s/jobs = 2/jobs = 1/; s/nodes = \[ 1, 2 \]/nodes = [ 1 ]/' first.cfg >second.cfg
@@ -124,6 +125,7 @@ loses() {
     wait "$outer"
     expect_equal "status of $name" 1 "$?"
     expect_equal "runs of $name that were done" 3 "$(column "$name/c/runs.csv" status | grep -cx done)"
+    [ "$faults" = 0 ] || cat "$name/c/runs.csv"
     note=$(sed -nE '/^n2-.*,failed,/s/.*,(yes|no),[0-9]*,//p' "$name/c/runs.csv")
     expect_equal "runs of $name that failed" 1 "$(grep -c . <<<"$note")"
     grep -qE "worker[- ]1 .*\b$host\b" <<<"$note" || fault "$name: on '$host' it is told as: $note"
