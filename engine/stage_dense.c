@@ -12,7 +12,9 @@
  *   many   Many of both: matrix products, dx cut by inputs, so that nobody has to add up pieces.
  *          Behind relu half of dy is 0, and kernels that leave it out are faster than products.
  *
- * dw is cut by neurons always. */
+ * dw is cut by neurons always. At evaluation y is made by the kernel, or by products where the
+ * weights are neither few nor many: a product packs them anew for each chunk of images, which pays
+ * as long as they fit the second cache. */
 #include "engine/gemm.h"
 #include "engine/kernels.h"
 #include "engine/stage.h"
@@ -20,7 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEAR_WEIGHTS = 16 * 1024, SPARSE_WEIGHTS = 128 * 1024, PIECES_MAX = 16 };
+enum {
+    NEAR_WEIGHTS = 16 * 1024,
+    SPARSE_WEIGHTS = 128 * 1024,
+    PACKED_WEIGHTS = 128 * 1024,
+    PIECES_MAX = 16
+};
 
 /* Pieces of the LENGTH neurons or inputs. With a handful of images two pieces have at least
  * PIECE_WEIGHTS weights each, four twice as many, and so on, for each has a dx of its own.
@@ -106,17 +113,15 @@ forward_by_gemm(const stage_t *stage, const float *x, float *y, int count, int f
 }
 
 static void
-infer_by_kernel(stage_t *stage, const float *x, float *y, int count, int thread)
+infer(stage_t *stage, const float *x, float *y, int count, int thread)
 {
     (void)thread;
-    forward_by_kernel(stage, x, y, count, 0, (int)image_count(stage->out));
-}
-
-static void
-infer_by_gemm(stage_t *stage, const float *x, float *y, int count, int thread)
-{
-    (void)thread;
-    forward_by_gemm(stage, x, y, count, 0, (int)image_count(stage->out));
+    int K = (int)image_count(stage->out);
+    size_t weights = image_count(stage->in) * image_count(stage->out);
+    if (weights > NEAR_WEIGHTS && weights <= PACKED_WEIGHTS)
+        forward_by_gemm(stage, x, y, count, 0, K);
+    else
+        forward_by_kernel(stage, x, y, count, 0, K);
 }
 
 static void
@@ -124,8 +129,8 @@ near_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
     int first, end;
     pass_images(pass, piece, &first, &end);
-    infer_by_kernel(stage, stage->x + (size_t)first * image_count(stage->in),
-                    stage->y + (size_t)first * image_count(stage->out), end - first, thread);
+    infer(stage, stage->x + (size_t)first * image_count(stage->in),
+          stage->y + (size_t)first * image_count(stage->out), end - first, thread);
 }
 
 static void
@@ -286,20 +291,20 @@ few_add_dx(stage_t *stage, const pass_t *pass, int piece, int thread)
 }
 
 static const stage_ops_t NEAR_OPS = {
-    .infer = infer_by_kernel,
+    .infer = infer,
     .forward = {{.run = near_forward}},
     .backward = {{.run = near_backward}},
     .weights = {.run = dense_weights, .pieces = neuron_pieces},
 };
 
 static const stage_ops_t FEW_OPS = {
-    .infer = infer_by_gemm,
+    .infer = infer,
     .forward = {{.run = few_forward, .pieces = neuron_pieces}},
     .backward = {{.run = few_backward, .pieces = neuron_pieces}, {.run = few_add_dx}},
 };
 
 static const stage_ops_t MANY_OPS = {
-    .infer = infer_by_gemm,
+    .infer = infer,
     .forward = {{.run = many_forward, .pieces = neuron_pieces}},
     .backward = {{.run = mask_backward, .pieces = stage_one_piece},
                  {.run = many_backward, .pieces = input_pieces}},
