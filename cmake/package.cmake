@@ -26,6 +26,6 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 # The libraries are found by what the program is linked with; gnuplot is a process, which no linker sees.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-# libcurl is opened when it is needed, which a look at the program does not show.
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "gnuplot-nox, libcurl4")
+# These libraries are opened when they are needed, which a look at the program does not show.
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "gnuplot-nox, libarchive13, libcurl4")
 include(CPack)

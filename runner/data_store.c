@@ -1,8 +1,6 @@
 #define _GNU_SOURCE
 #include "runner/data_store.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/archive_library.h"
 #include "runner/data_find.h"
 #include "runner/memory.h"
 
@@ -284,7 +283,8 @@ entry_name(const char *path)
 }
 
 static int
-extract_entry(struct archive *archive, const store_t *store, const char *name, fault_t *fault)
+extract_entry(const archive_library_t *library, struct archive *archive, const store_t *store,
+              const char *name, fault_t *fault)
 {
     int file = store_create(store, name, fault);
     if (file < 0)
@@ -293,11 +293,11 @@ extract_entry(struct archive *archive, const store_t *store, const char *name, f
     int64_t total = 0;
     la_ssize_t n_bytes;
     int status = 0;
-    while (status == 0 && (n_bytes = archive_read_data(archive, bytes, COPY_BYTES)) != 0) {
+    while (status == 0 && (n_bytes = library->read_data(archive, bytes, COPY_BYTES)) != 0) {
         total += n_bytes;
         if (n_bytes < 0) {
             fault_set(fault, "cut short or damaged at '%s': %s", name,
-                      archive_error_string(archive));
+                      library->error_string(archive));
             status = -1;
         } else if (total > FILE_BYTES_MAX) {
             fault_set(fault, "'%s' is larger than any batch", name);
@@ -314,10 +314,10 @@ extract_entry(struct archive *archive, const store_t *store, const char *name, f
 }
 
 static int
-take_entry(struct archive *archive, struct archive_entry *entry, const store_t *store,
-           fault_t *fault)
+take_entry(const archive_library_t *library, struct archive *archive, struct archive_entry *entry,
+           const store_t *store, fault_t *fault)
 {
-    const char *path = archive_entry_pathname(entry);
+    const char *path = library->entry_pathname(entry);
     if (!path) {
         fault_set(fault, "holds a name that cannot be read");
         return -1;
@@ -331,33 +331,36 @@ take_entry(struct archive *archive, struct archive_entry *entry, const store_t *
     const char *name = entry_name(path);
     if (!name)
         return 0;
-    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) {
+    if (library->entry_filetype(entry) != AE_IFREG || library->entry_hardlink(entry)) {
         fault_set(fault, "'%s' in it is not a plain file", path);
         return -1;
     }
-    return extract_entry(archive, store, name, fault);
+    return extract_entry(library, archive, store, name, fault);
 }
 
 static int
 extract(const char *path, const store_t *store, fault_t *fault)
 {
-    struct archive *archive = archive_read_new();
-    archive_read_support_filter_gzip(archive);
-    archive_read_support_filter_bzip2(archive);
-    archive_read_support_filter_xz(archive);
-    archive_read_support_filter_zstd(archive);
-    archive_read_support_format_tar(archive);
-    archive_read_support_format_zip(archive);
-    int status = archive_read_open_filename(archive, path, COPY_BYTES) == ARCHIVE_OK ? 0 : -1;
+    const archive_library_t *library = archive_library(fault);
+    if (!library)
+        return -1;
+    struct archive *archive = library->read_new();
+    library->read_support_filter_gzip(archive);
+    library->read_support_filter_bzip2(archive);
+    library->read_support_filter_xz(archive);
+    library->read_support_filter_zstd(archive);
+    library->read_support_format_tar(archive);
+    library->read_support_format_zip(archive);
+    int status = library->read_open_filename(archive, path, COPY_BYTES) == ARCHIVE_OK ? 0 : -1;
     if (status != 0)
-        fault_set(fault, "no tar or zip archive: %s", archive_error_string(archive));
+        fault_set(fault, "no tar or zip archive: %s", library->error_string(archive));
     for (int i = 0; status == 0; i++) {
         struct archive_entry *entry;
-        int code = archive_read_next_header(archive, &entry);
+        int code = library->read_next_header(archive, &entry);
         if (code == ARCHIVE_EOF)
             break;
         if (code >= ARCHIVE_WARN && i < ENTRIES_MAX) {
-            status = take_entry(archive, entry, store, fault);
+            status = take_entry(library, archive, entry, store, fault);
             continue;
         }
         status = -1;
@@ -366,9 +369,9 @@ extract(const char *path, const store_t *store, fault_t *fault)
         else
             fault_set(fault, "%s: %s",
                       i == 0 ? "no tar or zip archive, or damaged" : "cut short or damaged",
-                      archive_error_string(archive));
+                      library->error_string(archive));
     }
-    archive_read_free(archive);
+    library->read_free(archive);
     return status;
 }
 

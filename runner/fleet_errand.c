@@ -110,8 +110,7 @@ word_missing_library(fleet_host_t *host)
     snprintf(library, sizeof library, "%.*s", (int)strcspn(at + 18, ":"), at + 18);
     fault_set(&host->fault,
               "host '%s' lacks the library '%s'; install there: apt-get install libczmq4 "
-              "libconfig9 libblis4-pthread libjansson4 libarchive13 libgsl27 libmd0 "
-              "libxxhash0",
+              "libconfig9 libblis4-pthread libjansson4 libgsl27 libmd0 libxxhash0",
               host->name, library);
 }
 
