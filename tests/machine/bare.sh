@@ -41,13 +41,13 @@ fi
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
 git clone -q "$source" "$root/home/main" || exit 1
 
-# With the pictures beside the clone, as make finds them; otherwise a small data set.
+# With the pictures beside the clone, as make finds them; otherwise made up ones.
 data=
 pictures=$(cd "$source" && realpath -q "${DMLX_PICTURES:-none}")
 if [ -f "$pictures/unpack.py" ]; then
     mkdir "$root/home/shared" && cp -r "$pictures" "$root/home/shared/cifar10"
 else
-    python3 "$SUPPORT/make_data.py" "$root/home/data" 1000 200
+    python3 "$SUPPORT/make_data.py" "$root/home/data" 50000 10000
     data=/home/data
 fi
 
