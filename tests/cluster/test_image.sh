@@ -80,6 +80,15 @@ expect_equal "what a node gets" "amd64 $version" \
     "$("$cluster" ext docker --context w1 image inspect --format '{{.Architecture}}' $name) $(
         "$cluster" ext docker --context w1 run --rm $name --version | cut -d' ' -f1,2)"
 
+# The guide's command for Pis alone: one image of the plain name, whatever the engine's own architecture is.
+pi=10.77.0.254:5000/dmlx:pi
+timeout 1200 "$cluster" ext "$program" image --source source --base cross:bookworm --context mgr --name dmlx:pi \
+    --platform linux/arm64 --registry 10.77.0.254:5000 --push >pi.out 2>&1 || fault "pi: $(tail -20 pi.out)"
+expect_equal "what dmlx image says of Pis" "$pi" "$(tail -1 pi.out)"
+"$cluster" ext docker --context w1 pull -q $pi >pull.out 2>&1 || fault "pull of $pi: $(cat pull.out)"
+expect_equal "what the registry has for Pis" "linux arm64" \
+    "$("$cluster" ext docker --context w1 image inspect --format '{{.Os}} {{.Architecture}}' $pi)"
+
 # What is in the one for arm64, run by qemu: nothing of it can be missing then.
 mkdir arm64
 "$cluster" ext docker --context mgr create --name arm64 $name-arm64 >created.out 2>&1 || fault "create: $(cat created.out)"
