@@ -84,7 +84,7 @@ add_stage(network_t *net, int first, int taken, image_shape_t out)
             stage->count += net->tensors[t].is_trained ? net->tensors[t].count : 0;
         }
     stage->parameters = net->parameters + stage->offset;
-    stage->gradients = net->gradients + stage->offset;
+    stage->gradients = net->gradients ? net->gradients + stage->offset : NULL;
     return stage;
 }
 
@@ -122,8 +122,16 @@ network_compile(network_t *net)
     for (int i = 0; i < net->spec.n_layers;)
         i += add_layers(net, i);
     net->infer_count = input_count;
+    size_t scratch_count = 0, threads = (size_t)threads_count(net->threads);
     for (int s = 1; s < net->n_stages; s++) {
-        size_t count = image_count(net->stages[s].out);
+        const stage_t *stage = &net->stages[s];
+        size_t count = image_count(stage->out);
         net->infer_count = count > net->infer_count ? count : net->infer_count;
+        scratch_count = stage->scratch_count > scratch_count ? stage->scratch_count : scratch_count;
     }
+    net->scratch = engine_alloc(threads * sizeof(float *));
+    for (size_t t = 0; t < threads; t++)
+        net->scratch[t] = engine_alloc(scratch_count * sizeof(float));
+    for (int s = 1; s < net->n_stages; s++)
+        net->stages[s].scratch = net->scratch;
 }

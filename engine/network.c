@@ -44,8 +44,8 @@ network_new(network_t **result, const network_spec_t *spec, int batch_max, int n
     int status = network_spec_check(spec, error);
     if (!status)
         status = isa_check(error);
-    if (!status && (batch_max < 1 || batch_max > 65536))
-        status = engine_fail(error, ENGINE_SPEC, "a batch of %d images; it must be 1 to 65536",
+    if (!status && (batch_max < 0 || batch_max > 65536))
+        status = engine_fail(error, ENGINE_SPEC, "a batch of %d images; it must be 0 to 65536",
                              batch_max);
     if (!status && (n_threads < 1 || n_threads > 1024))
         status = engine_fail(error, ENGINE_SPEC, "%d threads; it must be 1 to 1024", n_threads);
@@ -58,7 +58,7 @@ network_new(network_t **result, const network_spec_t *spec, int batch_max, int n
     net->threads = threads_new(n_threads);
     lay_out_tensors(net);
     net->parameters = engine_alloc(net->count * sizeof(float));
-    net->gradients = engine_alloc(net->count * sizeof(float));
+    net->gradients = batch_max > 0 ? engine_alloc(net->count * sizeof(float)) : NULL;
     net->losses = engine_alloc((size_t)net->pass_max * sizeof(double));
     network_compile(net);
     *result = net;
@@ -85,6 +85,9 @@ network_free(network_t **result)
         return;
     for (int i = 0; i < net->n_stages; i++)
         free_stage(&net->stages[i]);
+    for (int t = 0; t < threads_count(net->threads); t++)
+        free(net->scratch[t]);
+    free(net->scratch);
     for (int i = 0; net->infer && i < 2 * threads_count(net->threads); i++)
         free(net->infer[i]);
     free(net->infer);

@@ -88,9 +88,9 @@ int network_spec_check(const network_spec_t *spec, engine_error_t *error);
 char *network_spec_encode(const network_spec_t *spec);
 int network_spec_decode(network_spec_t *spec, const char *text, engine_error_t *error);
 
-/* Compiles SPEC for batches of at most BATCH_MAX images on N_THREADS threads (the caller's is one
- * of them). All parameters are zero until network_initialize or a model file fills them.
- * ENGINE_SPEC as network_spec_check. */
+/* Compiles SPEC for batches of at most BATCH_MAX images (0: it is tested only, and has no memory
+ * for training) on N_THREADS threads (the caller's is one of them). All parameters are zero until
+ * network_initialize or a model file fills them. ENGINE_SPEC as network_spec_check. */
 int network_new(network_t **net, const network_spec_t *spec, int batch_max, int n_threads,
                 engine_error_t *error);
 void network_free(network_t **net);
@@ -99,7 +99,7 @@ void network_free(network_t **net);
 void network_initialize(network_t *net, uint64_t seed);
 
 /* The two blocks: network_parameter_count() floats each. A caller may write the parameters between
- * steps. */
+ * steps. There are no gradients (NULL) where BATCH_MAX is 0. */
 float *network_parameters(network_t *net);
 float *network_gradients(network_t *net);
 size_t network_parameter_count(const network_t *net);

@@ -11,14 +11,15 @@ struct network {
     threads_t *threads;
     size_t count; /* floats in each block */
     float *parameters;
-    float *gradients;
+    float *gradients; /* NULL in a network that is not trained */
     int n_tensors;
     tensor_view_t tensors[NETWORK_TENSORS_MAX];
     /* The first puts the input in place; then the layers. */
     int n_stages;
     stage_t stages[NETWORK_LAYERS_MAX + 1];
-    double *losses; /* (pass_max) of the last pass's images */
-    float **infer;  /* (threads, 2) buffers of PASS_INFER_CHUNK images each, NULL until needed */
+    float **scratch; /* (threads): what the stage that needs most needs */
+    double *losses;  /* (pass_max) of the last pass's images */
+    float **infer;   /* (threads, 2) buffers of PASS_INFER_CHUNK images each, NULL until needed */
     size_t infer_count; /* floats in each */
     bool is_profiled;
 };

@@ -106,6 +106,8 @@ struct stage {
     float *dx;            /* (batch_max, in), NULL when nobody asks for it */
     size_t partial_count; /* floats of one partial gradient: count, or a layout of its own */
     float *partials;      /* (pieces, partial_count): sums over the images of a piece */
+    size_t scratch_count; /* floats that a thread needs while it runs a piece of a phase */
+    float **scratch;      /* (threads), with as many floats; all stages have the same ones */
     bool is_trained;      /* some of its parameters are updated in this pass */
     void *own;            /* the kind's own data */
     double forward_s, backward_s; /* profile */
@@ -130,11 +132,11 @@ void stage_mask_relu(const float *y, float *dy, size_t count);
 /* The `pieces` of a phase that is not worth cutting. */
 int stage_one_piece(const stage_t *stage, const pass_t *pass);
 
-/* Pieces of the phases by image, and images a piece, for a batch of n. */
+/* Pieces of the phases by image, and images a piece (at least 1), for a batch of n. */
 static inline int
 stage_chunk(int n)
 {
-    int chunk = (n + PASS_PIECES - 1) / PASS_PIECES;
+    int chunk = n > 0 ? (n + PASS_PIECES - 1) / PASS_PIECES : 1;
     return chunk < PASS_CHUNK_MAX ? chunk : PASS_CHUNK_MAX;
 }
 

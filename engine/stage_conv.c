@@ -21,8 +21,7 @@ enum { COLUMNS_MAX = 32 * 1024 };
 typedef struct {
     int C, H, W, K, R, P, Q, stride, padding;
     int CRR;
-    int rows;        /* of output in a tile */
-    float **columns; /* (threads): (CRR, rows Q) each */
+    int rows; /* of output in a tile, whose columns (CRR, rows Q) are in scratch */
 } conv_t;
 
 /* The first and one past the last output position j whose input j stride + v - padding lies in [0,
@@ -103,7 +102,7 @@ conv_infer(stage_t *stage, const float *x, float *y, int count, int thread)
 {
     const conv_t *conv = stage->own;
     const float *weight = stage->parameters, *bias = weight + (ptrdiff_t)conv->K * conv->CRR;
-    float *col = conv->columns[thread];
+    float *col = stage->scratch[thread];
     int PQ = conv->P * conv->Q;
     for (int n = 0; n < count; n++) {
         for (int top = 0; top < conv->P; top += conv->rows) {
@@ -174,18 +173,8 @@ conv_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
         if (stage->has_relu)
             stage_mask_relu(stage->y + (size_t)i * out, dy, out);
         conv_backward_image(conv, stage->parameters, stage->x + (size_t)i * in, dy, dw, db,
-                            stage->dx ? stage->dx + (size_t)i * in : NULL, conv->columns[thread]);
+                            stage->dx ? stage->dx + (size_t)i * in : NULL, stage->scratch[thread]);
     }
-}
-
-static void
-conv_free(stage_t *stage)
-{
-    conv_t *conv = stage->own;
-    for (int t = 0; t < stage->threads; t++)
-        free(conv->columns[t]);
-    free(conv->columns);
-    free(conv);
 }
 
 static const stage_ops_t CONV_OPS = {
@@ -193,7 +182,6 @@ static const stage_ops_t CONV_OPS = {
     .forward = {{.run = conv_forward}},
     .backward = {{.run = conv_backward}},
     .weights = {.run = stage_sum_partials, .pieces = stage_sum_pieces},
-    .free = conv_free,
 };
 
 void
@@ -215,10 +203,7 @@ stage_conv(stage_t *stage)
     conv->CRR = conv->C * conv->R * conv->R;
     conv->rows = COLUMNS_MAX / conv->CRR / conv->Q;
     conv->rows = conv->rows < 1 ? 1 : conv->rows < conv->P ? conv->rows : conv->P;
-    conv->columns = engine_alloc((size_t)stage->threads * sizeof(float *));
-    size_t columns = (size_t)conv->CRR * (size_t)conv->rows * (size_t)conv->Q;
-    for (int t = 0; t < stage->threads; t++)
-        conv->columns[t] = engine_alloc(columns * sizeof(float));
+    stage->scratch_count = (size_t)conv->CRR * (size_t)conv->rows * (size_t)conv->Q;
     stage->ops = &CONV_OPS;
     stage->own = conv;
     stage_partials(stage, stage->count);

@@ -16,7 +16,6 @@ typedef struct {
     float *padded;
     int32_t *winners; /* (batch_max, K, I, J) */
     float *sums;      /* of the pieces' gradients: (K) of conv5_gradient_count */
-    float **scratch;  /* (threads) */
 } own_t;
 
 /* A piece a channel packs it, and the last one pads. */
@@ -51,7 +50,7 @@ conv5_infer(stage_t *stage, const float *x, float *y, int count, int thread)
     const own_t *own = stage->own;
     for (int n = 0; n < count; n++)
         own->kernels->conv5_forward(&own->conv, own->packed, bias(stage),
-                                    x + (size_t)n * image_count(stage->in), own->scratch[thread],
+                                    x + (size_t)n * image_count(stage->in), stage->scratch[thread],
                                     y + (size_t)n * image_count(stage->out), NULL);
 }
 
@@ -64,7 +63,7 @@ conv5_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
     pass_images(pass, piece, &first, &end);
     for (int n = first; n < end; n++)
         own->kernels->conv5_forward(&own->conv, own->packed, bias(stage), stage->x + (size_t)n * in,
-                                    own->scratch[thread], stage->y + (size_t)n * out,
+                                    stage->scratch[thread], stage->y + (size_t)n * out,
                                     own->winners + (size_t)n * out);
 }
 
@@ -82,10 +81,10 @@ conv5_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
         const int32_t *winners = own->winners + (size_t)n * out;
         if (dw)
             own->kernels->conv5_weight_gradient(&own->conv, stage->x + (size_t)n * in, y, dy,
-                                                winners, own->scratch[thread], dw, db);
+                                                winners, stage->scratch[thread], dw, db);
         if (stage->dx)
             own->kernels->conv5_input_gradient(&own->conv, own->padded, y, dy, winners,
-                                               own->scratch[thread], stage->dx + (size_t)n * in);
+                                               stage->scratch[thread], stage->dx + (size_t)n * in);
     }
 }
 
@@ -127,9 +126,6 @@ static void
 conv5_free(stage_t *stage)
 {
     own_t *own = stage->own;
-    for (int t = 0; t < stage->threads; t++)
-        free(own->scratch[t]);
-    free(own->scratch);
     free(own->packed);
     free(own->sums);
     free(own->padded);
@@ -168,15 +164,13 @@ stage_conv5(stage_t *stage)
     own_t *own = engine_alloc(sizeof *own);
     own->conv = conv5_shape(stage->in, stage->out.channels);
     own->kernels = kernels();
-    size_t out = image_count(stage->out), threads = (size_t)stage->threads;
+    size_t out = image_count(stage->out);
     own->packed = engine_alloc(conv5_packed_count(&own->conv) * sizeof(float));
     own->padded = engine_alloc(conv5_padded_count(&own->conv) * sizeof(float));
     own->winners = engine_alloc((size_t)stage->batch_max * out * sizeof(int32_t));
     own->sums =
         engine_alloc(conv5_gradient_count(&own->conv) * (size_t)own->conv.K * sizeof(float));
-    own->scratch = engine_alloc(threads * sizeof(float *));
-    for (size_t t = 0; t < threads; t++)
-        own->scratch[t] = engine_alloc(conv5_scratch_count(&own->conv) * sizeof(float));
+    stage->scratch_count = conv5_scratch_count(&own->conv);
     stage->ops = &CONV5_OPS;
     stage->own = own;
     stage_partials(stage, (conv5_gradient_count(&own->conv) + 1) * (size_t)own->conv.K);

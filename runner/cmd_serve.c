@@ -15,9 +15,6 @@
 #include "runner/version.h"
 #include "transport/start.h"
 
-// The model is tested here and never trained: buffers of one image do.
-enum { BATCH = 1 };
-
 static void
 tell_event(void *context, const coordinator_event_t *event)
 {
@@ -199,7 +196,7 @@ load(server_t *server)
     role_know_data(role, server->data);
     dataset_checksum(server->data, server->checksum);
     network_spec_t spec = experiment_network(&role->experiment);
-    if (network_new(&server->network, &spec, BATCH, 1, &error) != 0)
+    if (network_new(&server->network, &spec, 0, 1, &error) != 0)
         return role_fail(role, STATUS_BAD_SPEC, "%s", error.text);
     network_initialize(server->network, (uint64_t)role->experiment.train.seed);
     server->rounds = trainee_rounds(&role->experiment, server->nodes,

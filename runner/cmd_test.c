@@ -11,7 +11,7 @@
 #include "runner/options.h"
 #include "runner/signals.h"
 
-enum { BATCH = 64, THREADS_MAX = 64 };
+enum { THREADS_MAX = 64 };
 
 static int
 say(int status, const char *text)
@@ -87,7 +87,7 @@ test(const char *path, const model_file_t *file, const char *data_option, const 
     if (!folder)
         status = say(STATUS_RUN_FAILED, fault.text);
     else if (read_spec(file, &spec, &error) != 0 ||
-             network_new(&network, &spec, BATCH, threads, &error) != 0 ||
+             network_new(&network, &spec, 0, threads, &error) != 0 ||
              model_file_load(file, network, network_parameters(network), &error) != 0 ||
              dataset_open(&data, folder, spec.input, spec.classes, &error) != 0)
         status = say(STATUS_RUN_FAILED, error.text);

@@ -393,11 +393,17 @@ check_same_bits(const network_spec_t *spec, int n)
     network_t *one = new_net(spec, n, 1);
     size_t count = network_parameter_count(one);
     train_some(one, n, 4);
+    network_t *untrained = new_net(spec, 0, 2); /* has the parameters, and no memory to train */
+    memcpy(network_parameters(untrained), network_parameters(one), count * sizeof(float));
+    assert_null(network_gradients(untrained));
     float *x = engine_alloc(100 * image_count(spec->input) * sizeof(float));
     float logits[2][100 * 10];
     for (size_t i = 0; i < 100 * image_count(spec->input); i++)
         x[i] = (float)(2 * rng_uniform(&rng) - 1);
     network_forward(one, x, 100, logits[0]);
+    network_forward(untrained, x, 100, logits[1]);
+    assert_memory_equal(logits[0], logits[1], sizeof logits[0]);
+    network_free(&untrained);
     for (int threads = 2; threads <= 4; threads++) {
         network_t *net = new_net(spec, n, threads);
         train_some(net, n, 4);
