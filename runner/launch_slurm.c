@@ -177,7 +177,9 @@ allocate(allocation_t *allocation, const launch_cell_t *cell, fault_t *fault)
     for (size_t i = 0; i < allocation->cluster->options.n_items && n < 38; i++)
         words[n++] = allocation->cluster->options.items[i];
     if (queue(cell, name, words, &why) != 0) {
-        fault_set(fault, "slurm gives no allocation of %d nodes for '%s' within %d s: %s",
+        fault_set(fault,
+                  "slurm gives no allocation of %d nodes for '%s' within %d s: %s; where jobs "
+                  "queue for longer, set cluster.timeout.join_s",
                   cell->n_nodes, cell->name, cell->start_ms_max / 1000 + 1, why.text);
         return LAUNCH_FAILED;
     }

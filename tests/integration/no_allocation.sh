@@ -21,7 +21,7 @@ dmlx run --no-figures --set cluster.launcher=slurm --set cluster.enforce=false -
 status=$?
 expect_equal "status ($(cat run.err))" 1 $status
 for nodes in 1 2; do
-    why="while starting: slurm gives no allocation of $nodes nodes? for 'n$nodes-c$nodes-r[12]' within 4 s: .*Requested nodes are busy"
+    why="while starting: slurm gives no allocation of $nodes nodes? for 'n$nodes-c$nodes-r[12]' within 4 s: .*Requested nodes are busy; where jobs queue for longer, set cluster.timeout.join_s"
     expect_equal "rows that tell of $nodes nodes ($(cat results/small/runs.csv))" 2 \
         "$(grep -cE "^n$nodes-.*,failed,.*$why" results/small/runs.csv)"
 done
