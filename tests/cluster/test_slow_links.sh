@@ -9,7 +9,7 @@ has_need dockerd && has_need docker && has_need docker-registry || { echo "no do
 
 join_s=15
 on_cluster image --context swarm --registry 10.77.0.254:5000 --push >image.out 2>&1 || fault "image: $(cat image.out)"
-"$cluster" shape 12mbit
+"$cluster" shape 12mbit # slow enough: below it is seen to be
 
 # How many files the hosts' caches have of dmlx: whole ones, or parts of one.
 copies() { find "$DMLX_CLUSTER"/w[123]/root/.cache/dmlx/bin -type f "$@" 2>/dev/null | wc -l; }
@@ -52,7 +52,6 @@ on_cluster run c.cfg -o other --no-figures --launcher ssh --only nodes=1 >/dev/n
 grep -q "the data set is copied to 'w1'" other.err || fault "other data are not copied: $(cat other.err)"
 expect_equal "data sets on w1" 2 "$(ls -d "$DMLX_CLUSTER"/w1/root/.cache/dmlx/data/*/whole | wc -l)"
 
-"$cluster" shape 16mbit # slow enough still: below it is seen to be
 # pulling NAME: a run in the background whose nodes pull; $run is dmlx, $outer its shell.
 pulling() {
     rm -rf "$1"
