@@ -232,7 +232,7 @@ an_unknown_instruction_set_is_refused(void **state)
     assert_non_null(strstr(error.text, "DMLX_ISA is 'mmx'"));
     assert_null(net);
     setenv("DMLX_ISA", kept, 1);
-    assert_int_equal(network_new(&net, &spec, 0, 1, &error), ENGINE_SPEC);
+    assert_int_equal(network_new(&net, &spec, -1, 1, &error), ENGINE_SPEC);
     assert_int_equal(network_new(&net, &spec, 1, 0, &error), ENGINE_SPEC);
 }
 
