@@ -64,7 +64,6 @@ add_stage(network_t *net, int first, int taken, image_shape_t out)
         .in = before->out,
         .out = out,
         .batch_max = net->pass_max,
-        .threads = threads_count(net->threads),
         .x = before->y,
         .y = engine_alloc(batch_max * image_count(out) * sizeof(float)),
         .dy = engine_alloc(batch_max * image_count(out) * sizeof(float)),

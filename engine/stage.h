@@ -95,21 +95,20 @@ struct stage {
     image_shape_t in, out; /* of one image */
     bool has_relu;         /* a relu follows and is done here */
     int batch_max;         /* images of a pass at most */
-    int threads;
-    size_t offset;        /* of the stage's parameters in the block */
-    size_t count;         /* of those that are trained, which come first */
-    float *parameters;    /* at `offset` in the block */
-    float *gradients;     /* the same */
-    const float *x;       /* (batch_max, in) */
-    float *y;             /* (batch_max, out) */
-    float *dy;            /* (batch_max, out) */
-    float *dx;            /* (batch_max, in), NULL when nobody asks for it */
-    size_t partial_count; /* floats of one partial gradient: count, or a layout of its own */
-    float *partials;      /* (pieces, partial_count): sums over the images of a piece */
-    size_t scratch_count; /* floats that a thread needs while it runs a piece of a phase */
-    float **scratch;      /* (threads), with as many floats; all stages have the same ones */
-    bool is_trained;      /* some of its parameters are updated in this pass */
-    void *own;            /* the kind's own data */
+    size_t offset;         /* of the stage's parameters in the block */
+    size_t count;          /* of those that are trained, which come first */
+    float *parameters;     /* at `offset` in the block */
+    float *gradients;      /* the same; NULL in a network that is not trained */
+    const float *x;        /* (batch_max, in) */
+    float *y;              /* (batch_max, out) */
+    float *dy;             /* (batch_max, out) */
+    float *dx;             /* (batch_max, in), NULL when nobody asks for it */
+    size_t partial_count;  /* floats of one partial gradient: count, or a layout of its own */
+    float *partials;       /* (pieces, partial_count): sums over the images of a piece */
+    size_t scratch_count;  /* floats that a thread needs while it runs a piece; set by the kind */
+    float **scratch;       /* (threads), with as many floats; all stages have the same ones */
+    bool is_trained;       /* some of its parameters are updated in this pass */
+    void *own;             /* the kind's own data */
     double forward_s, backward_s; /* profile */
 };
 

@@ -127,10 +127,12 @@ infer(stage_t *stage, const float *x, float *y, int count, int thread)
 static void
 near_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
+    (void)thread;
     int first, end;
     pass_images(pass, piece, &first, &end);
-    infer(stage, stage->x + (size_t)first * image_count(stage->in),
-          stage->y + (size_t)first * image_count(stage->out), end - first, thread);
+    forward_by_kernel(stage, stage->x + (size_t)first * image_count(stage->in),
+                      stage->y + (size_t)first * image_count(stage->out), end - first, 0,
+                      (int)image_count(stage->out));
 }
 
 static void

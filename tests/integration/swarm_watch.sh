@@ -11,8 +11,8 @@ case "$*" in
     case $IMITATION_DOES in
     hangs) exec sleep 100 ;;
     refuses) echo "nothing found in stack: st" >&2; exit 1 ;;
-    # The state, but for the first looks, in which the tasks are not there yet.
     tells) echo "st_standalone.1|n1|$([ -e "$IMITATION/heard" ] && echo Complete || echo Running) 1 second ago|" ;;
+    # The state, but for the first looks, in which the tasks are not there yet.
     ends) [ "$(wc -l <"$IMITATION/asked")" -lt 3 ] || echo "st_standalone.1|n1|Complete 1 second ago|" ;;
     esac ;;
 "service logs --raw --follow "*)
