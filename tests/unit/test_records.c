@@ -33,10 +33,11 @@ close_reporter(reporter_t *reporter)
     long length = ftell(reporter->out);
     assert_true(length > 0);
     n_text = (size_t)length;
-    text = malloc(n_text);
+    text = malloc(n_text + 1);
     assert_non_null(text);
     rewind(reporter->out);
     assert_int_equal(fread(text, 1, n_text, reporter->out), n_text);
+    text[n_text] = '\0';
     fclose(reporter->out);
 }
 
