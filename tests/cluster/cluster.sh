@@ -13,8 +13,8 @@
 #   cluster.sh left PID…       what is left of runs on any host, and here of the dmlx runs with these ids; status 1 if any
 #   cluster.sh gone SECONDS PID…   the same, once it is asked for so long in vain
 #
-# A host is a network, mount, uts, ipc and pid namespace with an address on the hub's bridge, a home folder, /run and
-# /tmp of its own, and this machine's programs. All files lie in $DMLX_CLUSTER, by which the namespaces and control groups are
+# A host is a network, mount, uts, ipc and pid namespace with an address on the hub's bridge, a home folder and a /run of its
+# own, and this machine's programs and /tmp. All files lie in $DMLX_CLUSTER, by which the namespaces and control groups are
 # named too; addresses are the same in every cluster, whose network is its own. Who brought one up and died without taking it
 # down is found by /run/dmlxt-*-owner when the next one comes up.
 set -uo pipefail
@@ -147,7 +147,8 @@ cd /
 if [ "$with_docker" = yes ]; then
     mkdir -p /etc/docker
     mount --bind $home/etc /etc/docker
-    dockerd --data-root $home/docker >>$home/dockerd.log 2>&1 &
+    # A containerd that answers late, on a loaded machine, is made to write its stacks to the temporary folder.
+    TMPDIR=$home/tmp dockerd --data-root $home/docker >>$home/dockerd.log 2>&1 &
 fi
 while :; do wait; sleep 1; done
 INIT
@@ -164,7 +165,6 @@ host_up() {
 boot() {
     local name=$1
     ! ip netns pids $prefix"$name" | grep -q . || until_true 5 no_process_in "$name" || die "host $name is up"
-    rm -f "$folder/$name/docker.pid"
     host_up "$name"
     until_true 120 in_ext ssh "$name" true || die "no sshd on $name"
     ! grep -q '"yes" = yes' "$folder/$name/init.sh" || until_true 180 in_ext ssh "$name" docker version || die "no dockerd on $name"

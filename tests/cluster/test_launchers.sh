@@ -269,7 +269,7 @@ SH
     rm "$DMLX_CLUSTER/ext/bin/docker"
     # A host that has lost its docker: for the swarm it is down, for itself nobody answers.
     "$cluster" ext docker context create w3 --docker host=ssh://w3 >/dev/null
-    "$cluster" on w3 pkill -TERM -x dockerd
+    "$cluster" on w3 sh -c 'kill -TERM "$(cat /run/docker.pid)"' || fault "no daemon on w3"
     is_deaf() { ! "$cluster" ext docker --context w3 version >/dev/null 2>&1; }
     until_true $patience_s is_deaf || fault "w3's docker lives on"
     refused "a host without docker" 4 "docker by context 'w3' does not answer" --launcher docker --set cluster.context=w3 \
