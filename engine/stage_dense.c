@@ -12,9 +12,9 @@
  *   many   Many of both: matrix products, dx cut by inputs, so that nobody has to add up pieces.
  *          Behind relu half of dy is 0, and kernels that leave it out are faster than products.
  *
- * dw is cut by neurons always. At evaluation y is made by the kernel, or by products where the
- * weights are neither few nor many: a product packs them anew for each chunk of images, which pays
- * as long as they fit the second cache. */
+ * dw is cut by neurons always. Of many images y is made by the kernel, or by products where the
+ * weights are neither few nor many: a product packs them anew for each piece or chunk of images,
+ * which pays as long as they fit the second cache. */
 #include "engine/gemm.h"
 #include "engine/kernels.h"
 #include "engine/stage.h"
@@ -112,16 +112,22 @@ forward_by_gemm(const stage_t *stage, const float *x, float *y, int count, int f
         }
 }
 
+/* By whichever is faster for many images. */
+static void
+forward(const stage_t *stage, const float *x, float *y, int count, int first, int end)
+{
+    size_t weights = image_count(stage->in) * image_count(stage->out);
+    if (weights > NEAR_WEIGHTS && weights <= PACKED_WEIGHTS)
+        forward_by_gemm(stage, x, y, count, first, end);
+    else
+        forward_by_kernel(stage, x, y, count, first, end);
+}
+
 static void
 infer(stage_t *stage, const float *x, float *y, int count, int thread)
 {
     (void)thread;
-    int K = (int)image_count(stage->out);
-    size_t weights = image_count(stage->in) * image_count(stage->out);
-    if (weights > NEAR_WEIGHTS && weights <= PACKED_WEIGHTS)
-        forward_by_gemm(stage, x, y, count, 0, K);
-    else
-        forward_by_kernel(stage, x, y, count, 0, K);
+    forward(stage, x, y, count, 0, (int)image_count(stage->out));
 }
 
 static void
@@ -162,7 +168,7 @@ many_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
     (void)thread;
     int first, end;
     piece_range(stage, pass, (int)image_count(stage->out), piece, &first, &end);
-    forward_by_gemm(stage, stage->x, stage->y, pass->n, first, end);
+    forward(stage, stage->x, stage->y, pass->n, first, end);
 }
 
 static void
