@@ -63,6 +63,7 @@ add_stage(network_t *net, int first, int taken, image_shape_t out)
         .layer = first,
         .in = before->out,
         .out = out,
+        .threads = threads_count(net->threads),
         .batch_max = net->pass_max,
         .x = before->y,
         .y = engine_alloc(batch_max * image_count(out) * sizeof(float)),

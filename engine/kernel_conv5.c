@@ -11,29 +11,61 @@ static const int FIRST_TAP[3] = {0, 3, 6};
 
 enum { POINTS = CONV5_POINTS };
 
-/* Filters that are packed side by side. */
+/* Filters that are packed side by side, in so many lanes. */
 enum { WIDTH_MAX = 16 };
 typedef float filters_t[WIDTH_MAX];
 
-/* A column of five taps, STEP apart, at the eight points: G of engine/conv5.h. */
+INLINE int
+lanes_of(int width)
+{
+    return (width + 3) / 4 * 4;
+}
+
+/* The 25 taps of filters whose weights start STRIDE apart, N of which are there; zeros for the
+ * others. */
 INLINE void
-evaluate_taps(filters_t *taps, int step, int width, filters_t at[POINTS])
+gather_taps(const float *weight, size_t stride, int n, int width, filters_t taps[25])
+{
+    static const float NONE[25];
+    for (int k = 0; k < lanes_of(width); k += 4) {
+        const float *filters[4];
+        for (int i = 0; i < 4; i++)
+            filters[i] = k + i < n ? weight + (size_t)(k + i) * stride : NONE;
+        for (int t = 0; t < 24; t += 4) {
+            quad_t quads[4];
+            UNROLL
+            for (int i = 0; i < 4; i++)
+                quads[i] = load_quad(filters[i] + t);
+            transpose(quads);
+            UNROLL
+            for (int i = 0; i < 4; i++)
+                store_quad(&taps[t + i][k], quads[i]);
+        }
+        for (int i = 0; i < 4; i++)
+            taps[24][k + i] = filters[i][24];
+    }
+}
+
+/* A column of five taps, five apart, at the eight points, five apart as well: G of
+ * engine/conv5.h. */
+INLINE void
+evaluate_taps(filters_t *taps, int width, filters_t *at)
 {
     UNROLL
-    for (int k = 0; k < width; k++) {
-        float h0 = taps[0][k], h1 = taps[step][k], h2 = taps[2 * step][k];
-        float h3 = taps[3 * step][k], h4 = taps[4 * step][k];
+    for (int k = 0; k < lanes_of(width); k++) {
+        float h0 = taps[0][k], h1 = taps[5][k], h2 = taps[10][k];
+        float h3 = taps[15][k], h4 = taps[20][k];
         float even = h0 + h2 + h4, odd = h1 + h3;
         float even_two = h0 + 4 * h2 + 16 * h4, odd_two = 2 * h1 + 8 * h3;
         float even_half = 16 * h0 + 4 * h2 + h4, odd_half = 8 * h1 + 2 * h3;
         at[0][k] = h0;
-        at[1][k] = (even + odd) * (-2.0f / 9);
-        at[2][k] = (even - odd) * (-2.0f / 9);
-        at[3][k] = (even_two + odd_two) * (1.0f / 90);
-        at[4][k] = (even_two - odd_two) * (1.0f / 90);
-        at[5][k] = (even_half + odd_half) * (2.0f / 45);
-        at[6][k] = (even_half - odd_half) * (2.0f / 45);
-        at[7][k] = h4;
+        at[5][k] = (even + odd) * (-2.0f / 9);
+        at[10][k] = (even - odd) * (-2.0f / 9);
+        at[15][k] = (even_two + odd_two) * (1.0f / 90);
+        at[20][k] = (even_two - odd_two) * (1.0f / 90);
+        at[25][k] = (even_half + odd_half) * (2.0f / 45);
+        at[30][k] = (even_half - odd_half) * (2.0f / 45);
+        at[35][k] = h4;
     }
 }
 
@@ -42,7 +74,7 @@ INLINE void
 split_taps(filters_t *taps, int width, filters_t split[8])
 {
     UNROLL
-    for (int k = 0; k < width; k++) {
+    for (int k = 0; k < lanes_of(width); k++) {
         float h0 = taps[0][k], h1 = taps[1][k], h2 = taps[2][k], h3 = taps[3][k], h4 = taps[4][k];
         split[0][k] = h0;
         split[1][k] = h2;
@@ -60,17 +92,13 @@ INLINE void
 pack_channel(const float *weight, size_t stride, int n, int width, int c, int C, size_t group,
              float *packed)
 {
-    filters_t taps[25] = {{0}}, column[POINTS], rows[POINTS][5], split[8];
-    for (int k = 0; k < n; k++)
-        for (int t = 0; t < 25; t++)
-            taps[t][k] = weight[(size_t)k * stride + (size_t)t];
-    for (int v = 0; v < 5; v++) {
-        evaluate_taps(taps + v, 5, width, column);
-        for (int p = 0; p < POINTS; p++)
-            memcpy(rows[p][v], column[p], sizeof column[p]);
-    }
+    filters_t taps[25], at[5 * POINTS], split[8];
+    gather_taps(weight, stride, n, width, taps);
+    for (int v = 0; v < 5; v++)
+        evaluate_taps(taps + v, width, at + v);
     for (int p = 0; p < POINTS; p++) {
-        split_taps(rows[p], width, split);
+        split_taps(at + (ptrdiff_t)5 * p, width, split);
+        UNROLL
         for (int q = 0; q < 8; q++) {
             int b = q / 3, v = q % 3;
             int tap = (8 * p + FIRST_TAP[b]) * C + c * TAPS[b] + v;
@@ -79,11 +107,9 @@ pack_channel(const float *weight, size_t stride, int n, int width, int c, int C,
     }
 }
 
-/* Channels [first, end). PACKED is, deep, [p, b][c][v][k]; otherwise [group of filters][p,
- * b][c][v][k in the group].
- */
+/* PACKED is, deep, [p, b][c][v][k]; otherwise [group of filters][p, b][c][v][k in the group]. */
 void
-KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, int first, int end, float *packed)
+KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, float *packed)
 {
     size_t C = (size_t)conv->C, stride = 25 * C;
     int width = conv->is_deep ? WIDTH_MAX : conv->group;
@@ -91,7 +117,7 @@ KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, int first, int end,
     for (int k = 0; k < conv->K; k += width) {
         int n = conv->K - k < width ? conv->K - k : width;
         float *target = conv->is_deep ? packed + k : packed + 64 * C * (size_t)k;
-        for (int c = first; c < end; c++) {
+        for (int c = 0; c < conv->C; c++) {
             const float *source = weight + (size_t)k * stride + (size_t)(25 * c);
             if (width == WIDTH_MAX)
                 pack_channel(source, stride, n, WIDTH_MAX, c, conv->C, group, target);

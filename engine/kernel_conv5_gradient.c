@@ -7,20 +7,6 @@
 /* Vectors of a row of patches that are added at once. */
 enum { VECTORS_MAX = 5 };
 
-/* The rows of a square become its columns. */
-INLINE void
-transpose(quad_t rows[4])
-{
-    quad_t ab = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5),
-           cd = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
-    quad_t ab_high = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7),
-           cd_high = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
-    rows[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-    rows[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-    rows[2] = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-    rows[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
-}
-
 /* Four pixels of three channels, channel-last: each vector is turned once so that all its floats
  * are in the lanes they are wanted in, and then it is a matter of choosing. */
 INLINE void

@@ -7,8 +7,7 @@
 #include "engine/vector.h"
 
 void KERNEL(normalize)(const uint8_t *pixels, float *y, size_t count);
-void KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, int first, int end,
-                        float *packed);
+void KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, float *packed);
 void KERNEL(conv5_forward)(const conv5_t *conv, const float *packed, const float *bias,
                            const float *x, float *scratch, float *y, int32_t *winners);
 void KERNEL(conv5_pad)(const conv5_t *conv, const float *weight, float *padded);

@@ -23,10 +23,10 @@ typedef struct {
     /* Pixels as floats: (x/255 - 0.5)/0.5. */
     void (*normalize)(const uint8_t *pixels, float *y, size_t count);
 
-    /* engine/conv5.h tells what these take. Packing is of channels [first, end); padding writes the
+    /* engine/conv5.h tells what these take. Padding writes the
      * filters alone, so PADDED is zeros before the first time. Forward has no winners where they
      * are NULL. */
-    void (*conv5_pack)(const conv5_t *conv, const float *weight, int first, int end, float *packed);
+    void (*conv5_pack)(const conv5_t *conv, const float *weight, float *packed);
     void (*conv5_forward)(const conv5_t *conv, const float *packed, const float *bias,
                           const float *x, float *scratch, float *y, int32_t *winners);
     void (*conv5_pad)(const conv5_t *conv, const float *weight, float *padded);

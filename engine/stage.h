@@ -3,14 +3,14 @@
  *
  * network_new turns runs of layers into stages; a stage is its functions (stage_ops_t) and its data
  * (stage_t). A step of training is a list of phases: every stage's forward phases, the loss, every
- * stage's backward phases from the last to the first, then all weight phases; before it comes what
- * stages prepare. A phase is cut into pieces, and pieces run on any thread in any order. Two kinds
- * of cut:
+ * stage's backward phases from the last to the first, then all weight phases. A phase is cut into
+ * pieces, and pieces run on any thread in any order. Two kinds of cut:
  *
- *   by image (pieces == NULL)  piece p works on the images pass_images(pass, p) alone. Neighbouring
- * phases of this kind, across stages, run in one parallel region, so that a few images stay in the
- * cache while they pass through many layers. its own (pieces != NULL)   the stage says how many
- * pieces; the phase starts when all earlier ones have ended.
+ * - by image (pieces == NULL): piece p works on the images pass_images(pass, p) alone. Neighbouring
+ *   phases of this kind, across stages, run in one parallel region, so that a few images stay in
+ *   the cache while they pass through many layers.
+ * - its own (pieces != NULL): the stage says how many pieces; the phase starts when all earlier
+ *   ones have ended.
  *
  * No cut depends on the number of threads. A sum over images is kept as one partial sum a piece and
  * added up in the order of the pieces in the weight phase; that is why the bits do not depend on
@@ -75,8 +75,9 @@ typedef struct {
 enum { STAGE_PHASES_MAX = 2 };
 
 typedef struct {
-    phase_t prepare; /* before a forward pass of either kind, for parameters that may have changed:
-                        packs weights. It looks at no pass, which in inference there is none of */
+    /* Before a forward pass of either kind: the parameters may have changed. NULL: the stage keeps
+     * no copies of them. */
+    void (*renew)(stage_t *stage);
     /* y (count, out) of x (count, in) as at evaluation. */
     void (*infer)(stage_t *stage, const float *x, float *y, int count, int thread);
     phase_t forward[STAGE_PHASES_MAX];  /* stage->y from stage->x */
@@ -94,6 +95,7 @@ struct stage {
     int layer;             /* the first it covers, and the one the parameters are of */
     image_shape_t in, out; /* of one image */
     bool has_relu;         /* a relu follows and is done here */
+    int threads;           /* that pieces may run on */
     int batch_max;         /* images of a pass at most */
     size_t offset;         /* of the stage's parameters in the block */
     size_t count;          /* of those that are trained, which come first */

@@ -96,14 +96,11 @@ run_any(run_t *run)
 }
 
 static void
-prepare(run_t *run)
+renew(network_t *net)
 {
-    for (int s = 1; s < run->net->n_stages; s++) {
-        stage_t *stage = &run->net->stages[s];
-        if (stage->ops->prepare.run)
-            run->steps[run->n_steps++] = (step_t){stage, stage->ops->prepare, &stage->forward_s};
-    }
-    run_any(run);
+    for (int s = 1; s < net->n_stages; s++)
+        if (net->stages[s].ops->renew)
+            net->stages[s].ops->renew(&net->stages[s]);
 }
 
 static void
@@ -176,7 +173,7 @@ step(network_t *net, const pass_t *batch, float *dx)
     pass->chunk = stage_chunk(pass->n);
     pass->partials = (pass->n + pass->chunk - 1) / pass->chunk;
     mark_stages(net, batch->sgd, dx);
-    prepare(&run);
+    renew(net);
     double sum = 0;
     size_t in = image_count(net->spec.input);
     for (int first = 0; first < n; first += pass->n) {
@@ -264,7 +261,7 @@ infer(infer_t *job)
         for (int i = 0; i < buffers; i++)
             net->infer[i] = engine_alloc(PASS_INFER_CHUNK * net->infer_count * sizeof(float));
     }
-    prepare(&(run_t){.net = net});
+    renew(net);
     for (int n = job->n; n > 0; n -= PIECES * PASS_INFER_CHUNK) {
         job->n = n < PIECES * PASS_INFER_CHUNK ? n : PIECES * PASS_INFER_CHUNK;
         threads_run(net->threads, (job->n + PASS_INFER_CHUNK - 1) / PASS_INFER_CHUNK, infer_piece,

@@ -125,6 +125,20 @@ store_quad(float *p, quad_t v)
     *(quad_at_t *)p = v;
 }
 
+/* The rows of a square become its columns. */
+INLINE void
+transpose(quad_t rows[4])
+{
+    quad_t ab = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5),
+           cd = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+    quad_t ab_high = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7),
+           cd_high = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+    rows[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    rows[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    rows[2] = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    rows[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+
 /* Puts the lanes of a and b whose condition holds one after the other; returns how many. What
  * follows them, up to four in all, is overwritten. */
 INLINE int

@@ -105,7 +105,7 @@ run_forward(problem_t *p, const kernels_t *set)
 {
     float *packed = engine_alloc(conv5_packed_count(&p->conv) * sizeof(float));
     float *x = exactly(p->x, p->in), *y = exactly(p->y, p->out);
-    set->conv5_pack(&p->conv, p->w, 0, p->conv.C, packed);
+    set->conv5_pack(&p->conv, p->w, packed);
     set->conv5_forward(&p->conv, packed, p->b, x, p->scratch, y, p->winners);
     memcpy(p->y, y, p->out * sizeof(float));
     memset(y, 0, p->out * sizeof(float));

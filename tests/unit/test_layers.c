@@ -378,8 +378,9 @@ train_some(network_t *net, int n, int steps)
             images[i] = bytes + (size_t)i * count;
             labels[i] = (uint8_t)rng_below(&rng, (uint32_t)spec->classes);
         }
-        /* The last batch of an epoch has fewer. */
-        network_train(net, images, labels, step == 2 ? (n + 1) / 2 : n, &sgd, (uint64_t)step);
+        /* The last batch of an epoch has fewer; of one image some threads see nothing. */
+        int size = step == 1 ? 1 : step == 2 ? (n + 1) / 2 : n;
+        network_train(net, images, labels, size, &sgd, (uint64_t)step);
     }
     free(bytes);
     free(labels);
