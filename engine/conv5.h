@@ -34,8 +34,8 @@
  *
  * Both at once: 24 filters F[p][b] on 24 inputs D[p][b], p the point and b Karatsuba's part, with 8
  * x 8 = 64 products in place of 200 for a block of four rows by two columns: two pooled outputs, a
- * group. D is made group by group (conv5's scratch), F once a step (packed). Rows are
- * split into X0 - X1, X1 and S X0 - X1 four at a time: the next group has four of these eight too.
+ * group. D is made group by group (conv5's scratch), first down the columns, then along the rows,
+ * whose parts are made of vectors at hand; F once a step (packed).
  *
  * 2. Backward: the pool makes the gradient sparse. Of every 2x2 outputs only the winner has a
  * gradient, and only if relu let it through: at most 1 in 4, in training about 1 in 8. So the
@@ -143,10 +143,10 @@ conv5_scratch_count(const conv5_t *conv)
 {
     size_t planes = conv5_planes_count(conv);
     size_t vectors = (size_t)(conv->J + 2 + 15) / 16 * 16; /* a split row, in whole ones */
-    size_t split = 2 * 4 * 3 * (size_t)conv->C * vectors + (size_t)conv->W + 2 * vectors;
+    size_t room = 8 * 2 * vectors;                         /* for the eight rows of a group */
     size_t window = (size_t)conv->depth * (size_t)conv->H * (size_t)conv->W;
     size_t lists = (size_t)(conv->I * conv->J) * (size_t)(2 * conv->K + 20);
-    return planes + split + window + lists + 10 * CONV5_SPARE;
+    return planes + room + window + lists + 10 * CONV5_SPARE;
 }
 
 #endif

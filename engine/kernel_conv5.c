@@ -129,33 +129,15 @@ KERNEL(conv5_pack)(const conv5_t *conv, const float *weight, float *packed)
     }
 }
 
-/* Every second four of 2 LANES floats, one behind the other. */
-INLINE vec_t
-load_quads(const float *x)
-{
-#if VECTOR_LANES == 16
-    vec_t low = __builtin_shufflevector(load_quad(x), load_quad(x + 8), 0, 1, 2, 3, 4, 5, 6, 7, 0,
-                                        1, 2, 3, 4, 5, 6, 7);
-    vec_t high = __builtin_shufflevector(load_quad(x + 16), load_quad(x + 24), 0, 1, 2, 3, 4, 5, 6,
-                                         7, 0, 1, 2, 3, 4, 5, 6, 7);
-    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22,
-                                   23);
-#elif VECTOR_LANES == 8
-    return __builtin_shufflevector(load_quad(x), load_quad(x + 8), 0, 1, 2, 3, 4, 5, 6, 7);
-#else
-    return load_quad(x);
-#endif
-}
-
-/* Of LOW and HIGH, fours taken in turn from 2 LANES floats, the even and the odd floats. */
+/* The even and the odd floats of 2 LANES neighbours. */
 INLINE vec_t
 even_lanes(vec_t low, vec_t high)
 {
 #if VECTOR_LANES == 16
-    return __builtin_shufflevector(low, high, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28,
+    return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28,
                                    30);
 #elif VECTOR_LANES == 8
-    return __builtin_shufflevector(low, high, 0, 2, 8, 10, 4, 6, 12, 14);
+    return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
 #else
     return __builtin_shufflevector(low, high, 0, 2, 4, 6);
 #endif
@@ -165,56 +147,41 @@ INLINE vec_t
 odd_lanes(vec_t low, vec_t high)
 {
 #if VECTOR_LANES == 16
-    return __builtin_shufflevector(low, high, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29,
+    return __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29,
                                    31);
 #elif VECTOR_LANES == 8
-    return __builtin_shufflevector(low, high, 1, 3, 9, 11, 5, 7, 13, 15);
+    return __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15);
 #else
     return __builtin_shufflevector(low, high, 1, 3, 5, 7);
 #endif
 }
 
-/* Rows of an image that the next group adds to those it shares with the last one, and the parts a
- * row is split into: X0 - X1, X1 and S X0 - X1. */
-enum { GROUP_ROWS = 4, PARTS = 3, SPLIT = GROUP_ROWS * PARTS * LANES };
-
-/* Vectors of a split row. */
-INLINE int
-split_vectors(const conv5_t *conv)
+/* All but the first of V's floats, and the first of NEXT. */
+INLINE vec_t
+shift_lanes(vec_t v, vec_t next)
 {
-    return (conv->J + 2 + LANES - 1) / LANES;
+#if VECTOR_LANES == 16
+    return __builtin_shufflevector(v, next, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+#elif VECTOR_LANES == 8
+    return __builtin_shufflevector(v, next, 1, 2, 3, 4, 5, 6, 7, 8);
+#else
+    return __builtin_shufflevector(v, next, 1, 2, 3, 4);
+#endif
 }
 
-/* Rows [first, first + 4) of a channel x, LEFT floats of which may be read: [vector][row][part].
- * A row that vectors would read past the end of is copied. Below the image its last row is
- * repeated: nothing depends on it, but what is equal in all rows stays so. */
-static void
-split_rows(const conv5_t *conv, const float *x, size_t left, int first, float *copy, float *split)
-{
-    int vectors = split_vectors(conv);
-    size_t W = (size_t)conv->W, reach = 2 * (size_t)vectors * LANES + 2;
-    for (int r = 0; r < GROUP_ROWS; r++, split += PARTS * LANES) {
-        size_t start = (size_t)(first + r < conv->H ? first + r : conv->H - 1) * W;
-        const float *source = x + start;
-        if (start + reach > left)
-            source = memcpy(copy, source, W * sizeof(float));
-        float *target = split;
-        for (int i = 0; i < vectors; i++, source += 2 * LANES, target += SPLIT) {
-            vec_t low = load_quads(source), high = load_quads(source + 4);
-            vec_t even = even_lanes(low, high), odd = odd_lanes(low, high);
-            vec_t next = even_lanes(load_quads(source + 2), load_quads(source + 6));
-            store(target, even - odd);
-            store(target + LANES, odd);
-            store(target + 2 * LANES, next - odd);
-        }
-    }
-}
+/* Rows of an image that a group is made of, and Karatsuba's parts. */
+enum { GROUP_ROWS = 8, PARTS = 3 };
 
-/* B' of engine/conv5.h. Each sum that is zero for eight equal rows is made of differences, so that
- * it is exactly zero: equal outputs come out equal, and the pool finds the first of them. */
+/* B' of engine/conv5.h, of LANES columns of eight rows. Each sum that is zero for eight equal rows
+ * is made of differences, so that it is exactly zero: equal outputs come out equal, and the pool
+ * finds the first of them. */
 INLINE void
-transform_rows(const vec_t d[POINTS], vec_t at[POINTS])
+transform_rows(const float *const rows[GROUP_ROWS], int column, vec_t at[POINTS])
 {
+    vec_t d[GROUP_ROWS];
+    UNROLL
+    for (int r = 0; r < GROUP_ROWS; r++)
+        d[r] = load(rows[r] + column);
     vec_t even = d[2] + d[6] - 4.25f * d[4], odd = d[1] + d[5] - 4.25f * d[3];
     vec_t d24 = d[2] - d[4], d64 = d[6] - d[4], d13 = d[1] - d[3], d53 = d[5] - d[3];
     vec_t even_two = d64 + 0.25f * d24, odd_two = 0.5f * d13 + 2 * d53;
@@ -229,63 +196,49 @@ transform_rows(const vec_t d[POINTS], vec_t at[POINTS])
     at[7] = d[7] - d[1] - 5.25f * d53;
 }
 
-/* D of one group of one channel, of its UPPER and its LOWER four rows: [p][b], PLANE floats each.
- */
-static void
-make_planes(const conv5_t *conv, const float *upper, const float *lower, size_t plane,
-            float *planes)
+/* D of one group of one channel: [p][b], PLANE floats each. First down the columns, then along the
+ * rows, from the right: the last float of S X0 is the next vector's first, which the last vector of
+ * a row has no use for. */
+INLINE void
+make_planes(const float *const rows[GROUP_ROWS], int vectors, size_t plane, float *planes)
 {
-    int vectors = split_vectors(conv);
-    for (int i = 0; i < vectors; i++, upper += SPLIT, lower += SPLIT, planes += LANES)
+    vec_t next[POINTS] = {{0}};
+    for (int i = vectors - 1; i >= 0; i--) {
+        vec_t low[POINTS], high[POINTS];
+        transform_rows(rows, 2 * i * LANES, low);
+        transform_rows(rows, (2 * i + 1) * LANES, high);
+        float *place = planes + i * LANES;
         UNROLL
-    for (int b = 0; b < PARTS; b++) {
-        vec_t d[POINTS], at[POINTS];
-        UNROLL
-        for (int r = 0; r < GROUP_ROWS; r++) {
-            d[r] = load(upper + (r * PARTS + b) * LANES);
-            d[GROUP_ROWS + r] = load(lower + (r * PARTS + b) * LANES);
+        for (int p = 0; p < POINTS; p++, place = (float *)one_pointer(place + PARTS * plane)) {
+            vec_t even = even_lanes(low[p], high[p]), odd = odd_lanes(low[p], high[p]);
+            store(place, even - odd);
+            store(place + plane, odd);
+            store(place + 2 * plane, shift_lanes(even, next[p]) - odd);
+            next[p] = even;
         }
-        transform_rows(d, at);
-        float *place = planes + (size_t)b * plane;
-        UNROLL
-        for (int p = 0; p < POINTS; p++, place = (float *)one_pointer(place + PARTS * plane))
-            store(place, at[p]);
     }
 }
 
-/* Splits an image's rows as they are needed; of two neighbouring groups' eight rows four are the
- * same. */
-typedef struct {
-    const conv5_t *conv;
-    const float *x;
-    float *split[2]; /* [c][vector][row][part]: the rows of even and of odd fours */
-    float *copy;
-} splitter_t;
-
+/* D of group G of the image x, to [c][p][b][ROWS + 1][pitch]. Below the image its last row is
+ * repeated: nothing depends on it, but what is equal in all rows stays so. A row that vectors would
+ * read past the end of x is copied to ROOM first. */
 static void
-split_four(const splitter_t *splitter, int four)
+make_group(const conv5_t *conv, const float *x, int g, int rows, float *room, float *planes)
 {
-    const conv5_t *conv = splitter->conv;
-    size_t channel = (size_t)conv->H * (size_t)conv->W;
-    size_t size = (size_t)split_vectors(conv) * SPLIT;
-    for (size_t c = 0; c < (size_t)conv->C; c++)
-        split_rows(conv, splitter->x + c * channel, ((size_t)conv->C - c) * channel,
-                   GROUP_ROWS * four, splitter->copy, splitter->split[four % 2] + c * size);
-}
-
-/* D of group G, to [c][p][b][ROWS + 1][pitch]. The groups come one after the other. */
-static void
-make_group(const splitter_t *splitter, int g, int rows, float *planes)
-{
-    const conv5_t *conv = splitter->conv;
-    size_t size = (size_t)split_vectors(conv) * SPLIT;
-    size_t plane = (size_t)((rows + 1) * conv->pitch);
-    if (g == 0)
-        split_four(splitter, 0);
-    split_four(splitter, g + 1);
-    for (size_t c = 0; c < (size_t)conv->C; c++, planes += PARTS * POINTS * plane)
-        make_planes(conv, splitter->split[g % 2] + c * size,
-                    splitter->split[(g + 1) % 2] + c * size, plane, planes);
+    int vectors = (conv->J + 2 + LANES - 1) / LANES;
+    size_t W = (size_t)conv->W, channel = (size_t)conv->H * W, left = (size_t)conv->C * channel;
+    size_t plane = (size_t)((rows + 1) * conv->pitch), reach = 2 * (size_t)vectors * LANES;
+    for (; left > 0; left -= channel, x += channel, planes += PARTS * POINTS * plane) {
+        const float *sources[GROUP_ROWS];
+        for (int r = 0; r < GROUP_ROWS; r++) {
+            int row = GROUP_ROWS / 2 * g + r;
+            size_t start = (size_t)(row < conv->H ? row : conv->H - 1) * W;
+            bool is_inside = start + reach <= left;
+            sources[r] = is_inside ? x + start
+                                   : memcpy(room + (size_t)r * reach, x + start, W * sizeof(float));
+        }
+        make_planes(sources, vectors, plane, planes);
+    }
 }
 
 /* Y (4 rows) of the products at the eight points, which are STEP floats apart: A' of
@@ -456,14 +409,14 @@ put_tile(const conv5_t *conv, const float *buffers, const float *bias, int group
 }
 
 static void
-forward_rows(const conv5_t *conv, const float *packed, const float *bias,
-             const splitter_t *splitter, float *planes, float *y, int32_t *winners)
+forward_rows(const conv5_t *conv, const float *packed, const float *bias, const float *x,
+             float *room, float *planes, float *y, int32_t *winners)
 {
     float buffers[POINTS * OUTPUTS * GROUP_MAX * TILE * LANES] __attribute__((aligned(64)));
     int group = conv->group;
     for (int g = 0; g < conv->groups; g += ROWS) {
         for (int r = 0; r < ROWS && g + r < conv->groups; r++)
-            make_group(splitter, g + r, ROWS, planes + r * conv->pitch);
+            make_group(conv, x, g + r, ROWS, room, planes + r * conv->pitch);
         for (int j = (conv->J - 1) / (COLUMNS * LANES) * COLUMNS * LANES; j >= 0;
              j -= COLUMNS * LANES)
             for (int first = 0; first < conv->K; first += group) {
@@ -578,13 +531,13 @@ put_deep_tile(const conv5_t *conv, const float *buffers, const float *bias, int 
 }
 
 static void
-forward_deep(const conv5_t *conv, const float *packed, const float *bias,
-             const splitter_t *splitter, float *planes, float *y, int32_t *winners)
+forward_deep(const conv5_t *conv, const float *packed, const float *bias, const float *x,
+             float *room, float *planes, float *y, int32_t *winners)
 {
     float buffers[POINTS * OUTPUTS * PLACES * FILTERS * LANES] __attribute__((aligned(64)));
     int n = conv->groups, IJ = n * conv->J;
     for (int g = 0; g < n; g++)
-        make_group(splitter, g, n, planes + g * conv->pitch);
+        make_group(conv, x, g, n, room, planes + g * conv->pitch);
     for (int place = 0; place < IJ; place += PLACES) {
         int places[PLACES];
         for (int t = 0; t < PLACES; t++) {
@@ -607,11 +560,9 @@ void
 KERNEL(conv5_forward)(const conv5_t *conv, const float *packed, const float *bias, const float *x,
                       float *scratch, float *y, int32_t *winners)
 {
-    float *split = scratch + conv5_planes_count(conv);
-    size_t size = (size_t)conv->C * (size_t)split_vectors(conv) * SPLIT;
-    const splitter_t splitter = {conv, x, {split, split + size}, split + 2 * size};
+    float *room = scratch + conv5_planes_count(conv);
     if (conv->is_deep)
-        forward_deep(conv, packed, bias, &splitter, scratch, y, winners);
+        forward_deep(conv, packed, bias, x, room, scratch, y, winners);
     else
-        forward_rows(conv, packed, bias, &splitter, scratch, y, winners);
+        forward_rows(conv, packed, bias, x, room, scratch, y, winners);
 }
