@@ -43,13 +43,23 @@ class Program:
         self.undisturbed = None
         self.loss = self.evaluation = self.accuracy = None
 
-    def ask(self, what):
+    def tell(self, what):
         self.process.stdin.write(what + "\n")
         self.process.stdin.flush()
+
+    def answer(self):
         return self.process.stdout.readline().split()
 
+    def ask(self, what):
+        self.tell(what)
+        return self.answer()
+
     def train(self, samples):
-        seconds, cpu_seconds, self.loss = map(float, self.ask(f"train {samples}"))
+        self.tell(f"train {samples}")
+        self.take_rate(samples)
+
+    def take_rate(self, samples):
+        seconds, cpu_seconds, self.loss = map(float, self.answer())
         self.rates.append(samples / seconds)
         self.cpu_rates.append(samples / cpu_seconds)
 

@@ -3,8 +3,11 @@
 
     tests/bench/threads.py --build BUILD --data FOLDER [--csv FILE] [--batches 4,32,256] [--turns 5] [--samples 50000]
 
-One thread alone, two alone, one and two under a quota of 0.66 core and two beside a busy loop pinned to a core take turns
-epoch by epoch after one of warm-up; a ratio is the median of the turns'. The quota is kept over periods of 10 ms, dmlx's
+One thread alone, two alone, two processes of one thread each at the same time, one and two threads under a quota of 0.66
+core and two beside a busy loop pinned to a core take turns epoch by epoch after one of warm-up; a ratio is the median of
+the turns'. The two processes have nothing to do with each other, so they show what the machine's two cores are worth: a
+virtual machine's may share a core of the host, or one of them may have a neighbour on it, and then two threads can't be
+twice as fast as one. The quota is kept over periods of 10 ms, dmlx's
 own, and of 100 ms, the kernel's and docker's. One thread under a quota shows what stopping and going on costs by itself. A
 quota needs root and control groups (version 1 or 2); without them its columns are empty and
 the program says so. A start is from exec to the end of the first step, data in the
@@ -80,6 +83,25 @@ def hog():
         process.stdout.close()
 
 
+class Pair:
+    """Two programs at the same time; the rate of both together."""
+
+    def __init__(self, first, second):
+        self.programs = first, second
+        self.rates = []
+
+    def train(self, samples):
+        for each in self.programs:
+            each.tell(f"train {samples}")
+        for each in self.programs:
+            each.take_rate(samples)
+        self.rates.append(sum(each.rates[-1] for each in self.programs))
+
+    def close(self):
+        for each in self.programs:
+            each.close()
+
+
 def ratio(program, reference, factor=1.0):
     return round(statistics.median(a / b / factor for a, b in zip(program.rates, reference.rates)), 3)
 
@@ -88,12 +110,12 @@ def measure(options, batch, groups):
     def program(threads):
         return Program("dmlx", [options.program, options.data, "lenet", str(batch), str(threads)])
 
-    one, two, hogged = program(1), program(2), program(2)
+    one, two, hogged, pair = program(1), program(2), program(2), Pair(program(1), program(1))
     limited = {period_ms: (program(1), program(2)) for period_ms in groups}
-    programs = [one, two, hogged, *(each for pair in limited.values() for each in pair)]
+    programs = [one, two, pair, hogged, *(each for both in limited.values() for each in both)]
     try:
-        for period_ms, pair in limited.items():
-            for each in pair:
+        for period_ms, both in limited.items():
+            for each in both:
                 groups[period_ms].write("cgroup.procs", each.process.pid)
         for turn in range(options.turns + 1):
             for each in programs:
@@ -104,6 +126,7 @@ def measure(options, batch, groups):
                     each.rates.clear()
         row = {"batch": batch, "one_per_s": round(statistics.median(one.rates)),
                "two_per_s": round(statistics.median(two.rates)), "two_to_one": ratio(two, one),
+               "two_processes_to_one": ratio(pair, one), "two_to_two_processes": ratio(two, pair),
                "hogged_to_one": ratio(hogged, one)}
         for period_ms in PERIODS_MS:
             for name, each in zip(("one", "two"), limited.get(period_ms, (None, None))):
@@ -138,13 +161,14 @@ def main():
     options.program = os.path.join(options.build, "engine", "bench_engine")
     rows = []
     with groups_where_possible() as groups:
-        print(f"{'':60}under {QUOTA} core, to {QUOTA} of one, in periods of")
-        print("batch   one thread  two threads  two/one  hogged/one"
+        print(f"{'':87}under {QUOTA} core, to {QUOTA} of one, in periods of")
+        print("batch   one thread  two threads  two/one  processes/one  two/processes  hogged/one"
               + "".join(f"{f'{period_ms} ms: one':>16}   two" for period_ms in PERIODS_MS))
         for batch in map(int, options.batches.split(",")):
             row = measure(options, batch, groups)
             rows.append({**row, **machine()})
-            print(f"{row['batch']:5} {row['one_per_s']:12,} {row['two_per_s']:12,} {row['two_to_one']:8.2f} {row['hogged_to_one']:11.2f}"
+            print(f"{row['batch']:5} {row['one_per_s']:12,} {row['two_per_s']:12,} {row['two_to_one']:8.2f}"
+                  f" {row['two_processes_to_one']:14.2f} {row['two_to_two_processes']:14.2f} {row['hogged_to_one']:11.2f}"
                   + "".join(f"{row[f'quota_{period_ms}ms_one_to_its_share']:>16} {row[f'quota_{period_ms}ms_two_to_its_share']:>5}"
                             for period_ms in PERIODS_MS), flush=True)
     for threads in (1, 2):
