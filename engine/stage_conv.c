@@ -5,9 +5,12 @@
  *     y[k][i][j] = b[k] + sum over c, u, v of w[k][c][u][v] x[c][i s + u - p][j s + v - p]
  *
  * im2col writes the patch under every output position as a column, so that y = w col with w (K,
- * CRR) and col (CRR, PQ). Some rows of output at a time, so that the columns stay in the cache.
- * Backward, with the same columns: dw += dy col', and col2im adds w' dy back to where the patches
- * came from. */
+ * CRR) and col (CRR, PQ). Backward, with the same columns: dw += dy col', and col2im adds w' dy
+ * back to where the patches came from.
+ *
+ * The columns are made and used a tile at a time, so that they stay in the cache. Forward a tile is
+ * some rows of output from all channels, so that no sum is left unfinished; backward all rows of
+ * some channels, for dw and dx are sums over outputs and filters. */
 #include "engine/gemm.h"
 #include "engine/spec.h"
 #include "engine/stage.h"
@@ -15,14 +18,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Floats in the columns of one tile, unless one row of output alone needs more. */
+/* Floats in the columns of one tile, unless one row of output (backward: of one channel's) alone
+ * needs more. */
 enum { COLUMNS_MAX = 32 * 1024 };
+
+/* Channels and rows of output whose columns (channels RR, rows Q) are in scratch. */
+typedef struct {
+    int channels, rows;
+} tile_t;
 
 typedef struct {
     int C, H, W, K, R, P, Q, stride, padding;
     int CRR;
-    int rows; /* of output in a tile, whose columns (CRR, rows Q) are in scratch */
+    tile_t forward, backward;
 } conv_t;
+
+/* Where a tile lies: channels [first, end) and rows of output [top, bottom). */
+typedef struct {
+    int first, end, top, bottom;
+} range_t;
+
+static int
+least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Of the tiles that cover everything, the one that begins at channel FIRST, row TOP. */
+static range_t
+range_from(const conv_t *conv, tile_t tile, int first, int top)
+{
+    return (range_t){first, least(first + tile.channels, conv->C), top,
+                     least(top + tile.rows, conv->P)};
+}
 
 /* The first and one past the last output position j whose input j stride + v - padding lies in [0,
  * W). */
@@ -36,15 +64,16 @@ valid_range(const conv_t *conv, int v, int size, int outputs, int *first, int *e
     *first = *first < *end ? *first : *end;
 }
 
-/* Columns of output rows [top, bottom): col (CRR, (bottom - top) Q). */
+/* The columns of a tile: col ((end - first) RR, (bottom - top) Q). */
 static void
-im2col(const conv_t *conv, const float *x, int top, int bottom, float *col)
+im2col(const conv_t *conv, const float *x, range_t at, float *col)
 {
-    for (int row = 0; row < conv->CRR; row++) {
-        int c = row / (conv->R * conv->R), u = row / conv->R % conv->R, v = row % conv->R;
+    int RR = conv->R * conv->R;
+    for (int row = at.first * RR; row < at.end * RR; row++) {
+        int c = row / RR, u = row / conv->R % conv->R, v = row % conv->R;
         int first, end;
         valid_range(conv, v, conv->W, conv->Q, &first, &end);
-        for (int i = top; i < bottom; i++, col += conv->Q) {
+        for (int i = at.top; i < at.bottom; i++, col += conv->Q) {
             int y = i * conv->stride + u - conv->padding;
             if (y < 0 || y >= conv->H) {
                 memset(col, 0, (size_t)conv->Q * sizeof(float));
@@ -66,13 +95,14 @@ im2col(const conv_t *conv, const float *x, int top, int bottom, float *col)
 
 /* Adds the columns back to dx. */
 static void
-col2im(const conv_t *conv, const float *col, int top, int bottom, float *dx)
+col2im(const conv_t *conv, const float *col, range_t at, float *dx)
 {
-    for (int row = 0; row < conv->CRR; row++) {
-        int c = row / (conv->R * conv->R), u = row / conv->R % conv->R, v = row % conv->R;
+    int RR = conv->R * conv->R;
+    for (int row = at.first * RR; row < at.end * RR; row++) {
+        int c = row / RR, u = row / conv->R % conv->R, v = row % conv->R;
         int first, end;
         valid_range(conv, v, conv->W, conv->Q, &first, &end);
-        for (int i = top; i < bottom; i++, col += conv->Q) {
+        for (int i = at.top; i < at.bottom; i++, col += conv->Q) {
             int y = i * conv->stride + u - conv->padding;
             if (y < 0 || y >= conv->H)
                 continue;
@@ -105,11 +135,11 @@ conv_infer(stage_t *stage, const float *x, float *y, int count, int thread)
     float *col = stage->scratch[thread];
     int PQ = conv->P * conv->Q;
     for (int n = 0; n < count; n++) {
-        for (int top = 0; top < conv->P; top += conv->rows) {
-            int bottom = top + conv->rows < conv->P ? top + conv->rows : conv->P;
-            int size = (bottom - top) * conv->Q;
+        for (int top = 0; top < conv->P; top += conv->forward.rows) {
+            range_t at = range_from(conv, conv->forward, 0, top);
+            int size = (at.bottom - top) * conv->Q;
             float *tile = y + (ptrdiff_t)top * conv->Q;
-            im2col(conv, x, top, bottom, col);
+            im2col(conv, x, at, col);
             gemm(conv->K, size, conv->CRR, (gemm_matrix_t){weight, conv->CRR, 1},
                  (gemm_matrix_t){col, size, 1}, false, tile, PQ);
             add_bias(bias, stage->has_relu, conv->K, PQ, size, tile);
@@ -128,12 +158,32 @@ conv_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
                stage->y + (size_t)first * image_count(stage->out), end - first, thread);
 }
 
+/* A tile of one image: adds to dw (K, CRR) and dx (unless NULL). */
+static void
+conv_backward_tile(const conv_t *conv, const float *weight, const float *x, const float *dy,
+                   range_t at, float *dw, float *dx, float *col)
+{
+    int PQ = conv->P * conv->Q, CRR = conv->CRR, RR = conv->R * conv->R;
+    int rows = (at.end - at.first) * RR, size = (at.bottom - at.top) * conv->Q;
+    ptrdiff_t column = (ptrdiff_t)at.first * RR;
+    gemm_matrix_t slopes = {dy + (ptrdiff_t)at.top * conv->Q, PQ, 1};
+    if (dw) {
+        im2col(conv, x, at, col);
+        gemm(conv->K, rows, size, slopes, (gemm_matrix_t){col, 1, size}, true, dw + column, CRR);
+    }
+    if (dx) {
+        gemm(rows, size, conv->K, (gemm_matrix_t){weight + column, 1, CRR}, slopes, false, col,
+             size);
+        col2im(conv, col, at, dx);
+    }
+}
+
 /* One image: adds to dw (K, CRR), db (K) (unless NULL), overwrites dx (unless NULL). */
 static void
 conv_backward_image(const conv_t *conv, const float *weight, const float *x, const float *dy,
                     float *dw, float *db, float *dx, float *col)
 {
-    int PQ = conv->P * conv->Q, CRR = conv->CRR;
+    int PQ = conv->P * conv->Q;
     for (int k = 0; db && k < conv->K; k++) {
         float sum = 0;
         for (int j = 0; j < PQ; j++)
@@ -142,21 +192,10 @@ conv_backward_image(const conv_t *conv, const float *weight, const float *x, con
     }
     if (dx)
         memset(dx, 0, (size_t)conv->C * (size_t)conv->H * (size_t)conv->W * sizeof(float));
-    for (int top = 0; top < conv->P; top += conv->rows) {
-        int bottom = top + conv->rows < conv->P ? top + conv->rows : conv->P;
-        int size = (bottom - top) * conv->Q;
-        const float *tile = dy + (ptrdiff_t)top * conv->Q;
-        if (dw) {
-            im2col(conv, x, top, bottom, col);
-            gemm(conv->K, CRR, size, (gemm_matrix_t){tile, PQ, 1}, (gemm_matrix_t){col, 1, size},
-                 true, dw, CRR);
-        }
-        if (dx) {
-            gemm(CRR, size, conv->K, (gemm_matrix_t){weight, 1, CRR}, (gemm_matrix_t){tile, PQ, 1},
-                 false, col, size);
-            col2im(conv, col, top, bottom, dx);
-        }
-    }
+    for (int first = 0; first < conv->C; first += conv->backward.channels)
+        for (int top = 0; top < conv->P; top += conv->backward.rows)
+            conv_backward_tile(conv, weight, x, dy, range_from(conv, conv->backward, first, top),
+                               dw, dx, col);
 }
 
 static void
@@ -184,6 +223,20 @@ static const stage_ops_t CONV_OPS = {
     .weights = {.run = stage_sum_partials, .pieces = stage_sum_pieces},
 };
 
+static int
+columns_count(const conv_t *conv, tile_t tile)
+{
+    return tile.channels * conv->R * conv->R * tile.rows * conv->Q;
+}
+
+/* Rows of output in a tile of so many channels. */
+static int
+rows_of(const conv_t *conv, int channels)
+{
+    int rows = COLUMNS_MAX / columns_count(conv, (tile_t){channels, 1});
+    return rows < 1 ? 1 : least(rows, conv->P);
+}
+
 void
 stage_conv(stage_t *stage)
 {
@@ -201,9 +254,13 @@ stage_conv(stage_t *stage)
         .padding = layer->padding,
     };
     conv->CRR = conv->C * conv->R * conv->R;
-    conv->rows = COLUMNS_MAX / conv->CRR / conv->Q;
-    conv->rows = conv->rows < 1 ? 1 : conv->rows < conv->P ? conv->rows : conv->P;
-    stage->scratch_count = (size_t)conv->CRR * (size_t)conv->rows * (size_t)conv->Q;
+    conv->forward = (tile_t){conv->C, rows_of(conv, conv->C)};
+    conv->backward = (tile_t){1, rows_of(conv, 1)};
+    int each = columns_count(conv, conv->backward);
+    conv->backward.channels = least(each < COLUMNS_MAX ? COLUMNS_MAX / each : 1, conv->C);
+    int forward = columns_count(conv, conv->forward),
+        backward = columns_count(conv, conv->backward);
+    stage->scratch_count = (size_t)(forward > backward ? forward : backward);
     stage->ops = &CONV_OPS;
     stage->own = conv;
     stage_partials(stage, stage->count);
