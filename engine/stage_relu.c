@@ -8,8 +8,10 @@
 void
 stage_mask_relu(const float *restrict y, float *restrict dy, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        dy[i] = y[i] > 0 ? dy[i] : 0;
+    for (size_t i = 0; i < count; i++) {
+        float slope = dy[i];
+        dy[i] = y[i] > 0 ? slope : 0;
+    }
 }
 
 static void
@@ -30,6 +32,16 @@ relu_forward(stage_t *stage, const pass_t *pass, int piece, int thread)
     relu_infer(stage, stage->x + at, stage->y + at, end - first, thread);
 }
 
+/* Without a branch on y, which is as good as random. */
+static void
+hand_down(const float *restrict y, const float *restrict dy, float *restrict dx, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        float slope = dy[i];
+        dx[i] = y[i] > 0 ? slope : 0;
+    }
+}
+
 static void
 relu_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
@@ -37,10 +49,9 @@ relu_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
     int first, end;
     size_t count = image_count(stage->out);
     pass_images(pass, piece, &first, &end);
-    if (!stage->dx)
-        return;
-    for (size_t i = (size_t)first * count; i < (size_t)end * count; i++)
-        stage->dx[i] = stage->y[i] > 0 ? stage->dy[i] : 0;
+    size_t at = (size_t)first * count;
+    if (stage->dx)
+        hand_down(stage->y + at, stage->dy + at, stage->dx + at, (size_t)(end - first) * count);
 }
 
 static const stage_ops_t RELU_OPS = {
