@@ -223,17 +223,17 @@ static const stage_ops_t CONV_OPS = {
     .weights = {.run = stage_sum_partials, .pieces = stage_sum_pieces},
 };
 
-static int
+static size_t
 columns_count(const conv_t *conv, tile_t tile)
 {
-    return tile.channels * conv->R * conv->R * tile.rows * conv->Q;
+    return (size_t)(tile.channels * conv->R * conv->R) * (size_t)tile.rows * (size_t)conv->Q;
 }
 
 /* Rows of output in a tile of so many channels. */
 static int
 rows_of(const conv_t *conv, int channels)
 {
-    int rows = COLUMNS_MAX / columns_count(conv, (tile_t){channels, 1});
+    int rows = (int)(COLUMNS_MAX / columns_count(conv, (tile_t){channels, 1}));
     return rows < 1 ? 1 : least(rows, conv->P);
 }
 
@@ -256,11 +256,11 @@ stage_conv(stage_t *stage)
     conv->CRR = conv->C * conv->R * conv->R;
     conv->forward = (tile_t){conv->C, rows_of(conv, conv->C)};
     conv->backward = (tile_t){1, rows_of(conv, 1)};
-    int each = columns_count(conv, conv->backward);
-    conv->backward.channels = least(each < COLUMNS_MAX ? COLUMNS_MAX / each : 1, conv->C);
-    int forward = columns_count(conv, conv->forward),
-        backward = columns_count(conv, conv->backward);
-    stage->scratch_count = (size_t)(forward > backward ? forward : backward);
+    int channels = (int)(COLUMNS_MAX / columns_count(conv, conv->backward));
+    conv->backward.channels = channels < 1 ? 1 : least(channels, conv->C);
+    size_t forward = columns_count(conv, conv->forward);
+    size_t backward = columns_count(conv, conv->backward);
+    stage->scratch_count = forward > backward ? forward : backward;
     stage->ops = &CONV_OPS;
     stage->own = conv;
     stage_partials(stage, stage->count);
