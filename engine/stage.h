@@ -8,7 +8,9 @@
  *
  * - by image (pieces == NULL): piece p works on the images pass_images(pass, p) alone. Neighbouring
  *   phases of this kind, across stages, run in one parallel region, so that a few images stay in
- *   the cache while they pass through many layers.
+ *   the cache while they pass through many layers. A region that begins with a stage's gradients
+ *   has them as pieces of their own: nothing in it waits for them, and the smaller the pieces, the
+ *   less the threads wait for each other at the end.
  * - its own (pieces != NULL): the stage says how many pieces; the phase starts when all earlier
  *   ones have ended.
  *
@@ -82,7 +84,9 @@ typedef struct {
     void (*infer)(stage_t *stage, const float *x, float *y, int count, int thread);
     phase_t forward[STAGE_PHASES_MAX];  /* stage->y from stage->x */
     phase_t backward[STAGE_PHASES_MAX]; /* stage->dx (unless NULL) from stage->dy, which it may
-                                           overwrite */
+                                           overwrite if there is no: */
+    phase_t gradient;                   /* by image, or none: the partial gradients from stage->dy,
+                                           apart from backward, which then leaves them and dy be */
     phase_t weights;                    /* gradients or updates of the parameters, in each pass;
                                            no pieces where there is nothing to do before the last */
     void (*free)(stage_t *stage);       /* of `own`; NULL: free(own) does */

@@ -95,20 +95,29 @@ conv5_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
     const own_t *own = stage->own;
     size_t in = image_count(stage->in), out = image_count(stage->out);
-    float *dw = stage->is_trained ? stage_partial(stage, pass, piece) : NULL;
-    float *db = !dw ? NULL : dw + conv5_gradient_count(&own->conv) * (size_t)own->conv.K;
     int first, end;
     pass_images(pass, piece, &first, &end);
-    for (int n = first; n < end; n++) {
-        const float *y = stage->y + (size_t)n * out, *dy = stage->dy + (size_t)n * out;
-        const int32_t *winners = own->winners + (size_t)n * out;
-        if (dw)
-            own->kernels->conv5_weight_gradient(&own->conv, stage->x + (size_t)n * in, y, dy,
-                                                winners, stage->scratch[thread], dw, db);
-        if (stage->dx)
-            own->kernels->conv5_input_gradient(&own->conv, padded(stage, thread), y, dy, winners,
-                                               stage->scratch[thread], stage->dx + (size_t)n * in);
-    }
+    for (int n = first; n < end; n++)
+        own->kernels->conv5_input_gradient(&own->conv, padded(stage, thread),
+                                           stage->y + (size_t)n * out, stage->dy + (size_t)n * out,
+                                           own->winners + (size_t)n * out, stage->scratch[thread],
+                                           stage->dx + (size_t)n * in);
+}
+
+static void
+conv5_gradient(stage_t *stage, const pass_t *pass, int piece, int thread)
+{
+    const own_t *own = stage->own;
+    size_t in = image_count(stage->in), out = image_count(stage->out);
+    float *dw = stage_partial(stage, pass, piece);
+    float *db = dw + conv5_gradient_count(&own->conv) * (size_t)own->conv.K;
+    int first, end;
+    pass_images(pass, piece, &first, &end);
+    for (int n = first; n < end; n++)
+        own->kernels->conv5_weight_gradient(&own->conv, stage->x + (size_t)n * in,
+                                            stage->y + (size_t)n * out, stage->dy + (size_t)n * out,
+                                            own->winners + (size_t)n * out, stage->scratch[thread],
+                                            dw, db);
 }
 
 /* Filters a piece of the weight phase. */
@@ -164,6 +173,7 @@ static const stage_ops_t CONV5_OPS = {
     .infer = conv5_infer,
     .forward = {{.run = conv5_forward}},
     .backward = {{.run = conv5_backward}},
+    .gradient = {.run = conv5_gradient},
     .weights = {.run = conv5_weights, .pieces = filter_pieces},
     .free = conv5_free,
 };

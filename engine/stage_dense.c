@@ -280,6 +280,13 @@ few_backward(stage_t *stage, const pass_t *pass, int piece, int thread)
     few_gradients(stage, pass, first, end, dx);
 }
 
+/* A cut of its own, so that the region behind it begins with the layer below. */
+static int
+image_pieces(const stage_t *stage, const pass_t *pass)
+{
+    return stage->dx ? pass->pieces : 0;
+}
+
 static void
 few_add_dx(stage_t *stage, const pass_t *pass, int piece, int thread)
 {
@@ -287,8 +294,6 @@ few_add_dx(stage_t *stage, const pass_t *pass, int piece, int thread)
     int first, end, n = neuron_pieces(stage, pass);
     size_t C = image_count(stage->in);
     pass_images(pass, piece, &first, &end);
-    if (!stage->dx)
-        return;
     float *restrict dx = stage->dx + (size_t)first * C;
     for (int p = 0; p < n; p++) {
         const float *restrict part =
@@ -308,7 +313,8 @@ static const stage_ops_t NEAR_OPS = {
 static const stage_ops_t FEW_OPS = {
     .infer = infer,
     .forward = {{.run = few_forward, .pieces = neuron_pieces}},
-    .backward = {{.run = few_backward, .pieces = neuron_pieces}, {.run = few_add_dx}},
+    .backward = {{.run = few_backward, .pieces = neuron_pieces},
+                 {.run = few_add_dx, .pieces = image_pieces}},
 };
 
 static const stage_ops_t MANY_OPS = {

@@ -14,14 +14,16 @@ typedef struct {
     stage_t *stage;
     phase_t phase;
     double *seconds; /* where a profile adds its time */
+    bool is_apart;   /* no step of the same region waits for it */
 } step_t;
 
 typedef struct {
     network_t *net;
     pass_t pass;
     int n_steps;
-    step_t steps[(NETWORK_LAYERS_MAX + 1) * 2 * STAGE_PHASES_MAX + 1];
+    step_t steps[(NETWORK_LAYERS_MAX + 1) * (2 * STAGE_PHASES_MAX + 1) + 1];
     int first, end; /* of the steps in the parallel region that runs */
+    bool is_split;  /* every other of its pieces is of the first step alone */
 } run_t;
 
 static double
@@ -36,7 +38,15 @@ static void
 run_piece(void *arg, int piece, int thread)
 {
     run_t *run = arg;
-    for (int i = run->first; i < run->end; i++)
+    int first = run->first, end = run->end;
+    if (run->is_split) {
+        if (piece % 2)
+            end = first + 1;
+        else
+            first++;
+        piece /= 2;
+    }
+    for (int i = first; i < end; i++)
         run->steps[i].phase.run(run->steps[i].stage, &run->pass, piece, thread);
 }
 
@@ -53,6 +63,9 @@ run_steps(run_t *run)
         while (is_by_image && !run->net->is_profiled && run->end < run->n_steps &&
                !run->steps[run->end].phase.pieces)
             run->end++;
+        run->is_split = step->is_apart && run->end > run->first + 1;
+        if (run->is_split)
+            pieces *= 2;
         double start = run->net->is_profiled ? seconds_now() : 0;
         threads_run(run->net->threads, pieces, run_piece, run);
         if (run->net->is_profiled)
@@ -65,7 +78,18 @@ static void
 add_phases(run_t *run, stage_t *stage, const phase_t *phases, double *seconds)
 {
     for (int i = 0; i < STAGE_PHASES_MAX && phases[i].run; i++)
-        run->steps[run->n_steps++] = (step_t){stage, phases[i], seconds};
+        run->steps[run->n_steps++] = (step_t){stage, phases[i], seconds, false};
+}
+
+static void
+add_backward(run_t *run, stage_t *stage)
+{
+    const stage_ops_t *ops = stage->ops;
+    bool has_gradient = ops->gradient.run != NULL;
+    if (has_gradient && stage->is_trained)
+        run->steps[run->n_steps++] = (step_t){stage, ops->gradient, &stage->backward_s, true};
+    if (stage->dx || (stage->is_trained && !has_gradient))
+        add_phases(run, stage, ops->backward, &stage->backward_s);
 }
 
 /* One phase of each stage, all independent of each other, share a region; piece numbers count
@@ -109,7 +133,8 @@ update_weights(run_t *run)
     for (int s = 1; s < run->net->n_stages; s++) {
         stage_t *stage = &run->net->stages[s];
         if (stage->ops->weights.run && stage->is_trained)
-            run->steps[run->n_steps++] = (step_t){stage, stage->ops->weights, &stage->backward_s};
+            run->steps[run->n_steps++] =
+                (step_t){stage, stage->ops->weights, &stage->backward_s, false};
     }
     run_any(run);
 }
@@ -151,11 +176,9 @@ run_pass(run_t *run)
     for (int s = 0; s < net->n_stages; s++)
         add_phases(run, &net->stages[s], net->stages[s].ops->forward, &net->stages[s].forward_s);
     stage_t *last = &net->stages[net->n_stages - 1];
-    run->steps[run->n_steps++] = (step_t){last, {.run = loss_piece}, &last->forward_s};
+    run->steps[run->n_steps++] = (step_t){last, {.run = loss_piece}, &last->forward_s, false};
     for (int s = net->n_stages - 1; s >= 1; s--)
-        if (net->stages[s].is_trained || net->stages[s].dx)
-            add_phases(run, &net->stages[s], net->stages[s].ops->backward,
-                       &net->stages[s].backward_s);
+        add_backward(run, &net->stages[s]);
     run_steps(run);
     update_weights(run);
 }
