@@ -84,9 +84,9 @@ typedef struct {
     void (*infer)(stage_t *stage, const float *x, float *y, int count, int thread);
     phase_t forward[STAGE_PHASES_MAX];  /* stage->y from stage->x */
     phase_t backward[STAGE_PHASES_MAX]; /* stage->dx (unless NULL) from stage->dy, which it may
-                                           overwrite if there is no: */
-    phase_t gradient;                   /* by image, or none: the partial gradients from stage->dy,
-                                           apart from backward, which then leaves them and dy be */
+                                           overwrite unless there is a `gradient` */
+    phase_t gradient;                   /* by image: the partial gradients from stage->dy, at the
+                                           same time as backward; none: backward makes them */
     phase_t weights;                    /* gradients or updates of the parameters, in each pass;
                                            no pieces where there is nothing to do before the last */
     void (*free)(stage_t *stage);       /* of `own`; NULL: free(own) does */
