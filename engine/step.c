@@ -14,7 +14,6 @@ typedef struct {
     stage_t *stage;
     phase_t phase;
     double *seconds; /* where a profile adds its time */
-    bool is_apart;   /* no step of the same region waits for it */
 } step_t;
 
 typedef struct {
@@ -63,7 +62,8 @@ run_steps(run_t *run)
         while (is_by_image && !run->net->is_profiled && run->end < run->n_steps &&
                !run->steps[run->end].phase.pieces)
             run->end++;
-        run->is_split = step->is_apart && run->end > run->first + 1;
+        bool is_gradient = step->phase.run == step->stage->ops->gradient.run;
+        run->is_split = is_gradient && run->end > run->first + 1;
         if (run->is_split)
             pieces *= 2;
         double start = run->net->is_profiled ? seconds_now() : 0;
@@ -78,7 +78,7 @@ static void
 add_phases(run_t *run, stage_t *stage, const phase_t *phases, double *seconds)
 {
     for (int i = 0; i < STAGE_PHASES_MAX && phases[i].run; i++)
-        run->steps[run->n_steps++] = (step_t){stage, phases[i], seconds, false};
+        run->steps[run->n_steps++] = (step_t){stage, phases[i], seconds};
 }
 
 static void
@@ -87,7 +87,7 @@ add_backward(run_t *run, stage_t *stage)
     const stage_ops_t *ops = stage->ops;
     bool has_gradient = ops->gradient.run != NULL;
     if (has_gradient && stage->is_trained)
-        run->steps[run->n_steps++] = (step_t){stage, ops->gradient, &stage->backward_s, true};
+        run->steps[run->n_steps++] = (step_t){stage, ops->gradient, &stage->backward_s};
     if (stage->dx || (stage->is_trained && !has_gradient))
         add_phases(run, stage, ops->backward, &stage->backward_s);
 }
@@ -133,8 +133,7 @@ update_weights(run_t *run)
     for (int s = 1; s < run->net->n_stages; s++) {
         stage_t *stage = &run->net->stages[s];
         if (stage->ops->weights.run && stage->is_trained)
-            run->steps[run->n_steps++] =
-                (step_t){stage, stage->ops->weights, &stage->backward_s, false};
+            run->steps[run->n_steps++] = (step_t){stage, stage->ops->weights, &stage->backward_s};
     }
     run_any(run);
 }
@@ -176,7 +175,7 @@ run_pass(run_t *run)
     for (int s = 0; s < net->n_stages; s++)
         add_phases(run, &net->stages[s], net->stages[s].ops->forward, &net->stages[s].forward_s);
     stage_t *last = &net->stages[net->n_stages - 1];
-    run->steps[run->n_steps++] = (step_t){last, {.run = loss_piece}, &last->forward_s, false};
+    run->steps[run->n_steps++] = (step_t){last, {.run = loss_piece}, &last->forward_s};
     for (int s = net->n_stages - 1; s >= 1; s--)
         add_backward(run, &net->stages[s]);
     run_steps(run);

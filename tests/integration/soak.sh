@@ -18,8 +18,8 @@ CFG
 rows() { grep -c ',done,' results/soak/runs.csv 2>/dev/null || true; }
 
 # await_rows N: until so many runs are done; no faster than it takes to look.
+end=$((SECONDS + 6 * runs + 60))
 await_rows() {
-    local end=$((SECONDS + 3 * runs + 60))
     until [ "$(rows)" -ge "$1" ] 2>/dev/null; do
         [ "$SECONDS" -lt "$end" ] && [ -e "/proc/$run" ] || return 1
         nap 0.02
@@ -33,6 +33,7 @@ peaks() {
     local memory=0 fds=0 threads=0 key value unit n
     await_rows "$1" || return 1
     while n=$(rows) && [ "${n:-0}" -lt "$2" ] && [ -e "/proc/$run" ]; do
+        [ "$SECONDS" -lt "$end" ] || return 1
         while read -r key value unit; do
             case $key in
             VmRSS:) [ "$value" -le "$memory" ] || memory=$value ;;
