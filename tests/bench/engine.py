@@ -6,9 +6,9 @@
                           [--peers torch,onednn]
 
 Every program trains the same net on the same images, whole epochs in random order, one epoch of warm-up first (dead
-relus are part of the speed). Programs take turns epoch by epoch, so that a machine that gets slower gets slower for all;
-a row is the median over its epochs, a ratio the median of the turns' ratios to PyTorch. The second ratio is by processor time,
-which holds on a machine that others use too. --samples takes shorter turns, for a quick look.
+relus are part of the speed). Programs take turns by parts of an epoch, so that a machine that gets slower gets slower for all;
+a row is the median over its epochs, a ratio the median of the epochs' ratios to PyTorch. The second ratio is by processor time,
+which holds on a machine that others use too. --samples takes shorter epochs, for a quick look.
 
 On a virtual machine a neighbour may share the core's units and caches, which no clock of this machine sees, and what does
 much a cycle loses most by it. So after the epochs the programs also train in turns of WINDOW_S, the same for all, and
@@ -26,6 +26,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WINDOW_S = 0.05
+PARTS = 10  # of an epoch, in which programs take turns
 
 
 class Program:
@@ -39,7 +40,8 @@ class Program:
             env=environment)
         ready = self.process.stdout.readline()
         self.version = ready.partition(" ")[2].strip() if ready.startswith("ready") else None
-        self.rates, self.cpu_rates, self.window_rates = [], [], []
+        self.rates, self.cpu_rates, self.window_rates = [], [], []  # of epochs, and of windows
+        self.samples = self.seconds = self.cpu_seconds = 0  # of the epoch so far
         self.undisturbed = None
         self.loss = self.evaluation = self.accuracy = None
 
@@ -54,17 +56,26 @@ class Program:
         self.tell(what)
         return self.answer()
 
-    def train(self, samples):
+    def start(self, samples):
         self.tell(f"train {samples}")
-        self.take_rate(samples)
 
-    def take_rate(self, samples):
+    def finish(self, samples):
         seconds, cpu_seconds, self.loss = map(float, self.answer())
-        self.rates.append(samples / seconds)
-        self.cpu_rates.append(samples / cpu_seconds)
+        self.samples += samples
+        self.seconds += seconds
+        self.cpu_seconds += cpu_seconds
+
+    def train(self, samples):
+        self.start(samples)
+        self.finish(samples)
+
+    def end_epoch(self):
+        self.rates.append(self.samples / self.seconds)
+        self.cpu_rates.append(self.samples / self.cpu_seconds)
+        self.samples = self.seconds = self.cpu_seconds = 0
 
     def train_window(self, batch):
-        samples = -(-int(statistics.median(self.rates) * WINDOW_S) // batch) * batch
+        samples = whole_batches(statistics.median(self.rates) * WINDOW_S, batch)
         self.window_rates.append(samples / float(self.ask(f"train {samples}")[0]))
 
     def evaluate(self):
@@ -127,6 +138,23 @@ def ratio(program, reference, rates):
     return round(statistics.median(a / b for a, b in pairs), 2)
 
 
+def whole_batches(samples, batch):
+    return -(-int(samples) // batch) * batch
+
+
+def train_epochs(programs, epochs, samples, batch, turn=Program.train):
+    """EPOCHS behind one of warm-up, of about so many SAMPLES. TURN is what a program does with its part of one."""
+    for epoch in range(epochs + 1):
+        for _ in range(PARTS):
+            for program in programs:
+                turn(program, whole_batches(samples / PARTS, batch))
+        for program in programs:
+            program.end_epoch()
+            if epoch == 0:
+                program.rates.clear()
+                program.cpu_rates.clear()
+
+
 def train_in_windows(programs, batch, count):
     """One after the other, COUNT times, so that all meet the same neighbours."""
     for _ in range(count):
@@ -138,13 +166,7 @@ def train_in_windows(programs, batch, count):
 
 def measure(options, data, net, batch, threads, rows):
     programs = list(programs_for(options, data, net, batch, threads))
-    for program in programs:
-        program.train(options.samples)
-        program.rates.clear()
-        program.cpu_rates.clear()
-    for _ in range(options.epochs):
-        for program in programs:
-            program.train(options.samples)
+    train_epochs(programs, options.epochs, options.samples, batch)
     train_in_windows(programs, batch, options.windows)
     reference = next((p for p in programs if p.name == "PyTorch"), None)
     for program in programs:
