@@ -32,7 +32,7 @@ from engine import Program, machine, train_epochs, whole_batches
 QUOTA, PERIODS_MS = 0.66, (10, 100)
 LEAD = 2500  # more than a quota's period
 WINDOW = 2000  # images
-ROUND_TRIPS_NS = (0, 90, 200, float("inf"))  # of the rows; on an EPYC: within a core, within a cache, beyond
+ROUND_TRIPS_NS = (0, 90, 200, float("inf"))  # of the rows; on an EPYC: within a core or a fast cache, a cache, beyond
 HOG = "import os\nos.sched_setaffinity(0, {os.cpu_count() - 1})\nprint('ready', flush=True)\nwhile True: pass"
 
 
