@@ -10,6 +10,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum { ROUNDS = 2000, TRIES = 20, STOP = -1 };
@@ -60,15 +61,16 @@ mean_round_ns(court_t *court)
     return (now_ns() - start) / ROUNDS;
 }
 
-/* 0 if a thread can't be had. */
 static double
 round_trip_ns(court_t *court)
 {
     pthread_t other;
     double least = 0;
     atomic_store(&court->ball, 0);
-    if (pthread_create(&other, NULL, play_back, court))
-        return 0;
+    if (pthread_create(&other, NULL, play_back, court)) {
+        fprintf(stderr, "bench_round_trip: no thread to be had\n");
+        exit(1);
+    }
     for (int i = 0; i < TRIES; i++) {
         double mean = mean_round_ns(court);
         least = i == 0 || mean < least ? mean : least;

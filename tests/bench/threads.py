@@ -15,7 +15,7 @@ quota needs root and control groups (version 1 or 2); without them its columns a
 the program says so. A start is from exec to the end of the first step, data in the
 page cache, the lowest and the median of some.
 
-A second table has the same two and one in short windows, by how long a cache line takes from a core to the other and back
+A second table, and FILE_by_round_trip.csv, has the same two and one in short windows, by how long a cache line takes from a core to the other and back
 before and after (round_trip.c): a host that moves a virtual machine's processors about makes them two threads of one core,
 cores that share a cache, or cores that don't, and two threads are worth as much as that."""
 
@@ -154,7 +154,7 @@ def measure(options, batch, groups):
 
 
 def measure_by_round_trip(options, batch):
-    """(lowest, highest ns, windows, one thread's rate, two threads', their ratio), for each kind that was seen."""
+    """A row for each kind of window that was seen."""
     tool = Program("round trip", [os.path.join(options.build, "engine", "bench_round_trip")])
     if not tool.version:
         tool.close()
@@ -177,9 +177,12 @@ def measure_by_round_trip(options, batch):
     for low, high in zip(ROUND_TRIPS_NS, ROUND_TRIPS_NS[1:]):
         chosen = [window for window in windows if low <= min(window[:2]) and max(window[:2]) < high]
         if chosen:
-            rows.append((min(min(window[:2]) for window in chosen), max(max(window[:2]) for window in chosen), len(chosen),
-                         statistics.median(one for _, _, _, one in chosen), statistics.median(two for _, _, two, _ in chosen),
-                         statistics.median(two / one for _, _, two, one in chosen)))
+            rows.append({
+                "batch": batch, "windows": len(chosen), "lowest_ns": min(min(window[:2]) for window in chosen),
+                "highest_ns": max(max(window[:2]) for window in chosen),
+                "one_per_s": round(statistics.median(one for _, _, _, one in chosen)),
+                "two_per_s": round(statistics.median(two for _, _, two, _ in chosen)),
+                "two_to_one": round(statistics.median(two / one for _, _, two, one in chosen), 3)})
     return rows
 
 
@@ -193,6 +196,13 @@ def starts(options, batch, threads, count=20):
         seconds.append(time.monotonic() - began)
         program.close()
     return min(seconds), statistics.median(seconds)
+
+
+def write_csv(path, rows):
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], *machine()], lineterminator="\r\n")
+        writer.writeheader()
+        writer.writerows({**row, **machine()} for row in rows)
 
 
 def main():
@@ -213,25 +223,27 @@ def main():
               + "".join(f"{f'{period_ms} ms: one':>16}   two" for period_ms in PERIODS_MS))
         for batch in map(int, options.batches.split(",")):
             row = measure(options, batch, groups)
-            rows.append({**row, **machine()})
+            rows.append(row)
             print(f"{row['batch']:5} {row['one_per_s']:12,} {row['two_per_s']:12,} {row['two_to_one']:8.2f}"
                   f" {row['two_processes_to_one']:14.2f} {row['two_to_two_processes']:14.2f}"
                   f" {row['hogged_one_to_one']:7.2f} {row['hogged_two_to_one']:5.2f}"
                   + "".join(f"{row[f'quota_{period_ms}ms_one_to_its_share']:>16} {row[f'quota_{period_ms}ms_two_to_its_share']:>5}"
                             for period_ms in PERIODS_MS), flush=True)
     print("batch  round trip of a line   windows  one thread  two threads  two/one")
+    windows = []
     for batch in map(int, options.batches.split(",") if options.windows else ()):
-        for low, high, count, one, two, both in measure_by_round_trip(options, batch):
-            print(f"{batch:5} {low:9.0f} to {high:5.0f} ns {count:10} {one:11,.0f} {two:12,.0f} {both:8.2f}", flush=True)
+        for row in measure_by_round_trip(options, batch):
+            windows.append(row)
+            print(f"{batch:5} {row['lowest_ns']:9.0f} to {row['highest_ns']:5.0f} ns {row['windows']:10} {row['one_per_s']:11,}"
+                  f" {row['two_per_s']:12,} {row['two_to_one']:8.2f}", flush=True)
     for threads in (1, 2):
         least, median = starts(options, 4, threads)
         print(f"start to the end of the first step, {threads} thread{'s' * (threads > 1)}:"
               f" {least * 1e3:.0f} ms at least, {median * 1e3:.0f} ms at the median")
     if options.csv:
-        with open(options.csv, "w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\r\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(options.csv, rows)
+        if windows:
+            write_csv(options.csv.removesuffix(".csv") + "_by_round_trip.csv", windows)
 
 
 main()
