@@ -69,9 +69,10 @@ class Program:
         self.start(samples)
         self.finish(samples)
 
-    def end_epoch(self):
-        self.rates.append(self.samples / self.seconds)
-        self.cpu_rates.append(self.samples / self.cpu_seconds)
+    def end_epoch(self, counts):
+        if counts:
+            self.rates.append(self.samples / self.seconds)
+            self.cpu_rates.append(self.samples / self.cpu_seconds)
         self.samples = self.seconds = self.cpu_seconds = 0
 
     def train_window(self, batch):
@@ -133,6 +134,14 @@ def machine():
     return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.platform()}
 
 
+def write_csv(path, rows):
+    """The rows, each with the machine's description."""
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], *machine()], lineterminator="\r\n")
+        writer.writeheader()
+        writer.writerows({**row, **machine()} for row in rows)
+
+
 def ratio(program, reference, rates):
     pairs = zip(getattr(program, rates), getattr(reference, rates))
     return round(statistics.median(a / b for a, b in pairs), 2)
@@ -149,10 +158,7 @@ def train_epochs(programs, epochs, samples, batch, turn=Program.train):
             for program in programs:
                 turn(program, whole_batches(samples / PARTS, batch))
         for program in programs:
-            program.end_epoch()
-            if epoch == 0:
-                program.rates.clear()
-                program.cpu_rates.clear()
+            program.end_epoch(counts=epoch > 0)
 
 
 def train_in_windows(programs, batch, count):
@@ -183,7 +189,7 @@ def measure(options, data, net, batch, threads, rows):
             "undisturbed_ratio": round(program.undisturbed / reference.undisturbed, 2)
             if reference and program.undisturbed else "",
             "evaluation_per_s": round(program.evaluation) if program.evaluation else "",
-            "loss": round(program.loss, 4), "accuracy": program.accuracy or "", **machine()})
+            "loss": round(program.loss, 4), "accuracy": program.accuracy or ""})
         row = rows[-1]
         print(f"{net:6} {batch:5} {threads:7}  {program.name + ' ' + program.isa:14} {row['samples_per_s']:9,}"
               f" {row['ratio']:>7} {row['cpu_ratio']:>7} {row['undisturbed_per_s']:>11} {row['undisturbed_ratio']:>7}"
@@ -239,10 +245,7 @@ def main():
         if made:
             shutil.rmtree(made)
     if options.csv:
-        with open(options.csv, "w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\r\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(options.csv, rows)
 
 
 if __name__ == "__main__":

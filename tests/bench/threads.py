@@ -15,19 +15,18 @@ quota needs root and control groups (version 1 or 2); without them its columns a
 the program says so. A start is from exec to the end of the first step, data in the
 page cache, the lowest and the median of some.
 
-A second table, and FILE_by_round_trip.csv, has the same two and one in short windows, by how long a cache line takes from a core to the other and back
-before and after (round_trip.c): a host that moves a virtual machine's processors about makes them two threads of one core,
+A second table, and FILE_by_round_trip.csv, has the same two and one in short windows, by how long a cache line takes from a
+core to the other and back before and after (round_trip.c): a host that moves a virtual machine's processors about makes them two threads of one core,
 cores that share a cache, or cores that don't, and two threads are worth as much as that."""
 
 import argparse
 import contextlib
-import csv
 import os
 import statistics
 import subprocess
 import time
 
-from engine import Program, machine, train_epochs, whole_batches
+from engine import Program, train_epochs, whole_batches, write_csv
 
 QUOTA, PERIODS_MS = 0.66, (10, 100)
 LEAD = 2500  # more than a quota's period
@@ -97,7 +96,7 @@ class Pair:
 
     def __init__(self, first, second):
         self.programs = first, second
-        self.rates, self.cpu_rates = [], []
+        self.rates = []
 
     def train(self, samples):
         for each in self.programs:
@@ -105,10 +104,11 @@ class Pair:
         for each in self.programs:
             each.finish(samples)
 
-    def end_epoch(self):
+    def end_epoch(self, counts):
         for each in self.programs:
-            each.end_epoch()
-        self.rates.append(sum(each.rates[-1] for each in self.programs))
+            each.end_epoch(counts)
+        if counts:
+            self.rates.append(sum(each.rates[-1] for each in self.programs))
 
     def close(self):
         for each in self.programs:
@@ -196,13 +196,6 @@ def starts(options, batch, threads, count=20):
         seconds.append(time.monotonic() - began)
         program.close()
     return min(seconds), statistics.median(seconds)
-
-
-def write_csv(path, rows):
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], *machine()], lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows({**row, **machine()} for row in rows)
 
 
 def main():
